@@ -1,0 +1,127 @@
+/** The wire protocol's frames as types. PROTOCOL.md says what each means; codec.ts checks them. */
+import type { ErrorCode } from './error-codes.js';
+
+export const SUBPROTOCOL = 'holdfast.v1';
+export const PROTOCOL_MINOR = 0;
+
+export type OwnershipState = 'free' | 'owned' | 'held';
+
+/** One session to subscribe to. */
+export interface Subscription {
+  session_id: string;
+  /** `if_free` (default): become the owner when nobody is; `never`: only watch. */
+  claim?: 'if_free' | 'never';
+  reconnect_token?: string;
+  /** At least 122 random bits, fresh for each operation, never stored: makes a repeat after a lost reply safe. */
+  attempt_id?: string;
+}
+
+export type ClientMessage =
+  | { type: 'subscribe'; id?: string; sessions: Subscription[] }
+  | { type: 'unsubscribe'; id?: string; session_id: string }
+  | { type: 'claim'; id?: string; session_id: string; attempt_id?: string; force?: boolean }
+  | { type: 'release'; id?: string; session_id: string }
+  | { type: 'ping'; id?: string };
+
+export type ClientMessageType = ClientMessage['type'];
+
+/** Why the owner of a session changed. */
+export type OwnershipReason =
+  | 'claimed'
+  | 'reclaimed'
+  | 'handed_over'
+  | 'forced'
+  | 'transferred'
+  | 'reestablished'
+  | 'disconnected'
+  | 'released'
+  | 'unsubscribed'
+  | 'expired'
+  | 'removed'
+  | 'revoked'
+  | 'lost';
+
+interface Acknowledgement {
+  id?: string;
+  session_id: string;
+  owner: boolean;
+  state: OwnershipState;
+  /** 0 while the session was never owned. */
+  owner_epoch: number;
+  rev: number;
+  grace_ms: number;
+  /** Only to the owner. */
+  reconnect_token?: string;
+  /** The owner's principal, where the namespace shows principals. */
+  principal?: string;
+  /** While held: when the grace period ends, ms since 1970 by the store's clock. */
+  until?: number;
+}
+
+export interface SubscribeAck extends Acknowledgement {
+  type: 'subscribe_ack';
+  /** What became of the presented reconnect token. */
+  token_status?: 'accepted' | 'expired';
+}
+
+export interface ClaimAck extends Acknowledgement {
+  type: 'claim_ack';
+}
+
+export interface OwnershipMessage {
+  type: 'ownership';
+  session_id: string;
+  state: OwnershipState;
+  owner_epoch: number;
+  rev: number;
+  reason: OwnershipReason;
+  principal?: string;
+  until?: number;
+  /** True to the owner itself. */
+  owner?: true;
+  /** To an owner that did not ask (handed over, transferred, re-established). */
+  reconnect_token?: string;
+}
+
+export type OwnershipLostReason =
+  | 'reclaimed'
+  | 'forced'
+  | 'transferred'
+  | 'removed'
+  | 'expired'
+  | 'revoked'
+  | 'lost'
+  | 'lease_unconfirmed';
+
+export type ServerMessage =
+  | {
+      type: 'welcome';
+      connection_id: string;
+      node: string;
+      principal: string;
+      /** When the credential of this connection ends, ms since 1970; absent when it does not. */
+      expires_at?: number;
+      ping_interval_ms: number;
+      protocol_minor: number;
+      features: string[];
+      limits: { max_payload_bytes: number; max_subscriptions: number; messages_per_second: number };
+    }
+  | SubscribeAck
+  | ClaimAck
+  | { type: 'unsubscribe_ack'; id?: string; session_id: string }
+  | { type: 'release_ack'; id?: string; session_id: string }
+  | { type: 'pong'; id?: string }
+  | OwnershipMessage
+  | { type: 'ownership_lost'; session_id: string; reason: OwnershipLostReason; owner_epoch: number }
+  | { type: 'unsubscribed'; session_id: string; reason: 'rights_lost' | 'session_deleted' }
+  | { type: 'reconnect'; after_ms: number; jitter_ms: number; reason: 'drain' | 'rebalance' }
+  | {
+      type: 'error';
+      code: ErrorCode;
+      message: string;
+      retryable: boolean;
+      retry_after_ms?: number;
+      field?: string;
+      id?: string;
+      session_id?: string;
+    };

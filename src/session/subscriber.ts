@@ -1,0 +1,16 @@
+import type { ServerMessage } from '../protocol/messages.js';
+import type { SessionRights } from './rights.js';
+
+/** A connection as the domain sees it. `send` never throws and never blocks; what it cannot queue it drops by closing. */
+export interface Subscriber {
+  readonly id: string;
+  /** Changes once at most: an anonymous connection takes the principal that its reconnect token restores. */
+  principal: string;
+  readonly anonymous: boolean;
+  rights: SessionRights;
+  /** False from the moment that the connection closes. */
+  readonly open: boolean;
+  send(message: ServerMessage): void;
+  /** A text frame's payload that was rendered once for many. */
+  sendRendered(payload: Buffer): void;
+}
