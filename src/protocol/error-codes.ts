@@ -22,10 +22,13 @@ export const ERROR_CODES = {
   stale_epoch: { status: 409, retryable: false },
   connection_not_found: { status: 404, retryable: false },
   not_found: { status: 404, retryable: false },
+  method_not_allowed: { status: 405, retryable: false },
+  upgrade_required: { status: 426, retryable: false },
   payload_too_large: { status: 413, retryable: false },
   rate_limited: { status: 429, retryable: true },
   too_many_connections: { status: 429, retryable: true },
   draining: { status: 503, retryable: true },
+  overloaded: { status: 503, retryable: true },
   store_unavailable: { status: 503, retryable: true },
   internal: { status: 500, retryable: true },
 } as const satisfies Record<string, { status: number; retryable: boolean }>;

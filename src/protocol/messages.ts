@@ -33,13 +33,18 @@ export type OwnershipReason =
   | 'forced'
   | 'transferred'
   | 'reestablished'
+  /** The owner's node is sure of the lease again, after `lease_unconfirmed`. */
+  | 'confirmed'
   | 'disconnected'
   | 'released'
   | 'unsubscribed'
   | 'expired'
   | 'removed'
   | 'revoked'
-  | 'lost';
+  /** The store lost the record. */
+  | 'lost'
+  /** Found out by comparing with the store, after the event itself was missed. */
+  | 'resynced';
 
 interface Acknowledgement {
   id?: string;
@@ -91,6 +96,7 @@ export type OwnershipLostReason =
   | 'expired'
   | 'revoked'
   | 'lost'
+  | 'resynced'
   | 'lease_unconfirmed';
 
 export type ServerMessage =

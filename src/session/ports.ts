@@ -200,8 +200,7 @@ export interface TransferOffer {
   requestId: string;
   lockValue: string;
   expectedEpoch: number;
-  connectionId?: string;
-  principal?: string;
+  target: { connection_id?: string; principal?: string };
 }
 
 export type SessionEvent = OwnershipEvent | TransferOffer;

@@ -1,0 +1,15 @@
+/** Exponential growth between two bounds, in ms. */
+export interface BackoffBounds {
+  baseMs: number;
+  capMs: number;
+}
+
+/**
+ * Full-jitter backoff: uniform between 0 and the exponential bound, so that clients cut off together come back apart.
+ * @param attempt 0 for the first
+ * @param random uniform in [0, 1)
+ * @returns whole ms, at most `capMs`
+ */
+export function fullJitterMs(attempt: number, { baseMs, capMs }: BackoffBounds, random = Math.random): number {
+  return Math.floor(random() * Math.min(capMs, baseMs * 2 ** Math.min(attempt, 30)));
+}

@@ -1,0 +1,108 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HoldfastError } from '../protocol/errors.js';
+import type { Stamp } from './leases.js';
+import type { ClaimOutcome, ClaimRequest, ReclaimRequest } from './ports.js';
+import type { SessionNode } from './session-node.js';
+import type { Subscriber } from './subscriber.js';
+
+/** Longer than the lock's time to live, so that a lock whose holder died is waited out. */
+export const BUSY_WAIT_MS = 3_000;
+const BUSY_POLL_MS = 25;
+
+export interface Acquired {
+  outcome: ClaimOutcome;
+  /** The caller's reconnect token when it is the owner. */
+  token: string;
+  stamp: Stamp;
+  requestId: string;
+}
+
+/** One client's wish for one session. */
+export interface Wish {
+  subscriber: Subscriber;
+  sessionId: string;
+  mode: ClaimRequest['mode'];
+  attemptId: string | undefined;
+  /** A genuine token to take the session back with. */
+  presentedToken?: string;
+  claimIfExpired?: boolean;
+  /** Nothing acknowledges: the event carries the token. The caller ends the hub's promise. */
+  unasked?: boolean;
+}
+
+/** Asks the store, and waits out another's lock. Of several tries only the one that succeeds changes anything. */
+export async function acquire(node: SessionNode, wish: Wish): Promise<Acquired> {
+  const { tokens, clock } = node.deps;
+  const { subscriber, sessionId, attemptId } = wish;
+  const presented = wish.presentedToken ?? '';
+  const settings = node.deps.settingsOf(sessionId);
+  const token = tokens.next(sessionId, subscriber.principal, presented, attemptId);
+  const requestId = crypto.randomUUID();
+  const request = {
+    ...node.refOf(subscriber),
+    sessionId,
+    requestId,
+    principal: subscriber.principal,
+    principalRule: node.principalRuleOf(subscriber),
+    tokenHash: tokens.hash(token),
+    attemptHash: tokens.hashAttempt(sessionId, attemptId),
+    policy: settings.handoverPolicy,
+    leaseMs: settings.leaseMs,
+  };
+  if (wish.unasked === true) node.hub.promise(requestId, token);
+  const giveUpAtMs = clock.monotonicMs() + BUSY_WAIT_MS;
+  for (;;) {
+    const stamp = node.leases.stamp();
+    const startedMs = clock.monotonicMs();
+    const outcome = await ask(node, request, wish, startedMs);
+    if (outcome.result !== 'busy' || clock.monotonicMs() >= giveUpAtMs || !subscriber.open) {
+      return { outcome, token: tokenOf(node, wish, token, outcome), stamp, requestId };
+    }
+    await sleep(BUSY_POLL_MS * (1 + Math.random() * 3));
+  }
+}
+
+type Request = Omit<ClaimRequest, 'mode'>;
+
+async function ask(node: SessionNode, request: Request, wish: Wish, startedMs: number): Promise<ClaimOutcome> {
+  const { store, clock, telemetry, tokens } = node.deps;
+  const durationMs = () => clock.monotonicMs() - startedMs;
+  if (wish.presentedToken === undefined) {
+    try {
+      const outcome = await store.claim({ ...request, mode: wish.mode });
+      telemetry.claimed(outcome.result, durationMs());
+      return outcome;
+    } catch (error) {
+      telemetry.claimed('error', durationMs());
+      throw error;
+    }
+  }
+  try {
+    const reclaim: ReclaimRequest = {
+      ...request,
+      presentedTokenHash: tokens.hash(wish.presentedToken),
+      claimIfExpired: wish.claimIfExpired ?? false,
+    };
+    const outcome = await store.reclaim(reclaim);
+    telemetry.reclaimed(outcome.tokenExpired ? 'expired' : outcome.result, durationMs());
+    return outcome;
+  } catch (error) {
+    telemetry.reclaimed('error', durationMs());
+    throw error;
+  }
+}
+
+/** The token that the record knows: after a replay the one that the attempt was given first. */
+function tokenOf(node: SessionNode, wish: Wish, minted: string, outcome: ClaimOutcome): string {
+  if (outcome.result !== 'owned' || !outcome.replayed) return minted;
+  const { sessionId, subscriber, attemptId = '', presentedToken = '' } = wish;
+  const { tokens } = node.deps;
+  const given = tokens.successor(outcome.tokenHash, sessionId, subscriber.principal, presentedToken, attemptId);
+  if (given === undefined) {
+    throw new HoldfastError(
+      'reconnect_token_used',
+      'this attempt was answered under a secret that is no longer configured',
+    );
+  }
+  return given;
+}

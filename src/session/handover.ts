@@ -1,0 +1,71 @@
+import { logHandle } from '../crypto/hash.js';
+import { acquire } from './acquisition.js';
+import type { OwnershipEvent } from './ports.js';
+import type { SessionNode } from './session-node.js';
+import type { Subscriber } from './subscriber.js';
+
+const MAX_TRIES = 5;
+
+/** The policy `oldest_watcher`: when a session becomes free, each node tries for its oldest watcher; the store picks. */
+export class HandedOver {
+  readonly #node: SessionNode;
+  readonly #timers = new Map<string, NodeJS.Timeout>();
+
+  constructor(node: SessionNode) {
+    this.#node = node;
+  }
+
+  consider(event: OwnershipEvent): void {
+    if (event.state !== 'free') return;
+    if (this.#node.deps.settingsOf(event.sessionId).handoverPolicy !== 'oldest_watcher') return;
+    // Who released on purpose does not get the session back at once.
+    const leaving = event.reason === 'released' ? event.previousConnectionId : '';
+    this.#tryAfter(0, event.sessionId, leaving, 1);
+  }
+
+  close(): void {
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+  }
+
+  #tryAfter(delayMs: number, sessionId: string, leaving: string, tries: number): void {
+    clearTimeout(this.#timers.get(sessionId));
+    const timer = setTimeout(() => {
+      this.#timers.delete(sessionId);
+      void this.#try(sessionId, leaving, tries);
+    }, delayMs);
+    this.#timers.set(sessionId, timer.unref());
+  }
+
+  async #try(sessionId: string, leaving: string, tries: number): Promise<void> {
+    const { hub, deps } = this.#node;
+    if (hub.get(sessionId)?.view?.state !== 'free') return;
+    const subscriber = this.#oldest(sessionId, leaving);
+    if (subscriber === undefined) return;
+    try {
+      const wish = { subscriber, sessionId, mode: 'handover', attemptId: undefined, unasked: true } as const;
+      const { outcome, stamp, requestId } = await acquire(this.#node, wish);
+      if (outcome.result === 'owned') {
+        const { view, tokenHash } = outcome;
+        const granted = { view, tokenHash, stamp, reason: 'handed_over', requestId } as const;
+        this.#node.grant(subscriber, sessionId, granted);
+      }
+      hub.forgetPromise(requestId);
+      const retries = outcome.result === 'not_next' || outcome.result === 'busy';
+      if (retries && tries < MAX_TRIES) {
+        this.#tryAfter(outcome.retryAfterMs + 50 + Math.random() * 100, sessionId, leaving, tries + 1);
+      }
+    } catch (error) {
+      deps.log.warn({ session: logHandle(sessionId), connection: subscriber.id, error }, 'session not handed over');
+      if (tries < MAX_TRIES) this.#tryAfter(1_000, sessionId, leaving, tries + 1);
+    }
+  }
+
+  #oldest(sessionId: string, leaving: string): Subscriber | undefined {
+    for (const [subscriber, { wantsOwnership }] of this.#node.hub.get(sessionId)?.subscribers ?? []) {
+      if (!wantsOwnership || !subscriber.open || subscriber.id === leaving) continue;
+      if (subscriber.rights.allows('own', sessionId)) return subscriber;
+    }
+    return undefined;
+  }
+}

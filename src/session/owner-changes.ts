@@ -1,0 +1,225 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { logHandle } from '../crypto/hash.js';
+import { HoldfastError } from '../protocol/errors.js';
+import { namespaceOf } from '../protocol/session-id.js';
+import { type Acquired, BUSY_WAIT_MS } from './acquisition.js';
+import type { Channel } from './hub.js';
+import type { ReleaseRequest, SessionView, TransferOffer, TransferRequest } from './ports.js';
+import type { SessionNode } from './session-node.js';
+import type { Subscriber } from './subscriber.js';
+
+/** Whom the application gives a session: a connection that follows it, or any such connection of a principal. */
+export interface OwnerTarget {
+  connection_id?: string;
+  principal?: string;
+}
+
+/** What `GET /v1/sessions/{id}` answers. */
+export interface SessionInfo {
+  session_id: string;
+  namespace: string;
+  state: SessionView['state'];
+  owner_epoch: number;
+  rev: number;
+  principal?: string;
+  connection_id?: string;
+  node?: string;
+  /** Owned: the lease's end; held: the grace period's. ms since 1970. */
+  until?: number;
+}
+
+const OFFER_WAIT_MS = 2_000;
+const OFFER_POLL_MS = 20;
+const MAX_STALE_TRIES = 3;
+
+/** Changes of owner that are more than a claim: releases, takings by force, and what the application decides. */
+export class OwnerChanges {
+  readonly #node: SessionNode;
+
+  constructor(node: SessionNode) {
+    this.#node = node;
+  }
+
+  async release(subscriber: Subscriber, sessionId: string, reason: 'released' | 'unsubscribed'): Promise<void> {
+    const { leases, deps } = this.#node;
+    const lease = leases.of(sessionId, subscriber);
+    if (lease === undefined) throw new HoldfastError('not_owner', 'this connection does not own the session');
+    if (reason === 'released' && !leases.isValid(lease)) {
+      deps.telemetry.fenced('lease');
+      throw new HoldfastError('ownership_unconfirmed', 'the lease could not be renewed in time', { retryAfterMs: 500 });
+    }
+    const request: ReleaseRequest = {
+      sessionId,
+      connectionId: lease.connectionId,
+      epoch: lease.epoch,
+      requestId: crypto.randomUUID(),
+      reason,
+      policy: deps.settingsOf(sessionId).handoverPolicy,
+      staysWatching: reason === 'released',
+    };
+    // First here, then there: the release's own event must not tell the owner that it lost something.
+    leases.remove(lease);
+    const released = await deps.store.release(request).catch((error: unknown) => {
+      leases.restore(lease);
+      throw error;
+    });
+    if (released) return;
+    deps.telemetry.fenced('store');
+    if (reason === 'released') throw new HoldfastError('not_owner', 'another connection has taken the session');
+  }
+
+  /** Takes the session whoever owns it, under its lock. The caller has the right. */
+  async force(subscriber: Subscriber, sessionId: string, attemptId: string | undefined): Promise<Acquired> {
+    const { deps } = this.#node;
+    const token = deps.tokens.next(sessionId, subscriber.principal, '', attemptId);
+    const tokenHash = deps.tokens.hash(token);
+    return deps.lock.withLock(sessionId, BUSY_WAIT_MS, async (lockValue) => {
+      let view = await deps.store.read(sessionId);
+      for (let tries = 0; tries < MAX_STALE_TRIES; tries++) {
+        const stamp = this.#node.leases.stamp();
+        const requestId = crypto.randomUUID();
+        const attemptHash = deps.tokens.hashAttempt(sessionId, attemptId);
+        const target = this.#targetOf(subscriber, sessionId, tokenHash, attemptHash);
+        const request = {
+          sessionId,
+          requestId,
+          lockValue,
+          expectedEpoch: view.epoch,
+          reason: 'forced',
+          target,
+        } as const;
+        const { result, view: now } = await deps.store.transfer(request);
+        view = now;
+        if (result === 'busy') break;
+        if (result === 'done') {
+          const outcome = {
+            result: 'owned',
+            replayed: false,
+            tokenExpired: false,
+            tokenHash,
+            retryAfterMs: 0,
+            view,
+          } as const;
+          return { outcome, token, stamp, requestId };
+        }
+      }
+      throw busy();
+    });
+  }
+
+  async inspect(sessionId: string): Promise<SessionInfo> {
+    const view = await this.#node.deps.store.read(sessionId);
+    if (view.epoch === 0) throw new HoldfastError('not_found', 'nobody has owned this session');
+    return infoOf(sessionId, view);
+  }
+
+  async remove(sessionId: string): Promise<SessionInfo> {
+    const { deps } = this.#node;
+    return deps.lock.withLock(sessionId, BUSY_WAIT_MS, async (lockValue) => {
+      let view = await deps.store.read(sessionId);
+      if (view.epoch === 0) throw new HoldfastError('not_found', 'nobody has owned this session');
+      for (let tries = 0; tries < MAX_STALE_TRIES; tries++) {
+        const request: TransferRequest = {
+          sessionId,
+          requestId: crypto.randomUUID(),
+          lockValue,
+          expectedEpoch: view.epoch,
+          reason: 'removed',
+          target: undefined,
+        };
+        const answer = await deps.store.transfer(request);
+        if (answer.result === 'done') return infoOf(sessionId, answer.view);
+        view = answer.view;
+      }
+      throw busy();
+    });
+  }
+
+  /** Offers the session, under its lock, to the nodes that serve its subscribers; the one with the target takes it. */
+  async give(sessionId: string, target: OwnerTarget): Promise<SessionInfo> {
+    const { deps } = this.#node;
+    return deps.lock.withLock(sessionId, BUSY_WAIT_MS, async (lockValue) => {
+      const before = await deps.store.read(sessionId);
+      if (before.state === 'owned' && isTarget(before, target)) return infoOf(sessionId, before);
+      const { epoch: expectedEpoch } = before;
+      const requestId = crypto.randomUUID();
+      await deps.bus.publishOffer({
+        kind: 'transfer_offer',
+        sessionId,
+        requestId,
+        lockValue,
+        expectedEpoch,
+        target,
+      });
+      const giveUpAtMs = deps.clock.monotonicMs() + OFFER_WAIT_MS;
+      while (deps.clock.monotonicMs() < giveUpAtMs) {
+        await sleep(OFFER_POLL_MS);
+        const view = await deps.store.read(sessionId);
+        if (view.epoch === expectedEpoch) continue;
+        if (view.state === 'owned' && isTarget(view, target)) return infoOf(sessionId, view);
+        throw busy();
+      }
+      throw new HoldfastError('connection_not_found', 'no such connection follows the session');
+    });
+  }
+
+  /** An offer from the node that holds the lock: takes the session for a connection of this node, if it is here. */
+  async accept(offer: TransferOffer): Promise<void> {
+    const { deps, leases, hub } = this.#node;
+    const { sessionId, requestId, lockValue, expectedEpoch } = offer;
+    const subscriber = findTarget(hub.get(sessionId), offer);
+    if (subscriber === undefined) return;
+    const token = deps.tokens.next(sessionId, subscriber.principal, '', undefined);
+    const tokenHash = deps.tokens.hash(token);
+    const stamp = leases.stamp();
+    const target = this.#targetOf(subscriber, sessionId, tokenHash, '');
+    hub.promise(requestId, token);
+    try {
+      const request = { sessionId, requestId, lockValue, expectedEpoch, reason: 'transferred', target } as const;
+      const { result, view } = await deps.store.transfer(request);
+      // Several nodes may answer an offer to a principal; the view tells whose commit it was.
+      if (result !== 'done' || view.connectionId !== subscriber.id) return;
+      this.#node.grant(subscriber, sessionId, { view, tokenHash, stamp, reason: 'transferred', requestId });
+    } catch (error) {
+      deps.log.warn({ session: logHandle(sessionId), connection: subscriber.id, error }, 'offered session not taken');
+    } finally {
+      hub.forgetPromise(requestId);
+    }
+  }
+
+  #targetOf(subscriber: Subscriber, sessionId: string, tokenHash: string, attemptHash: string) {
+    const { leaseMs } = this.#node.deps.settingsOf(sessionId);
+    return { ...this.#node.refOf(subscriber), principal: subscriber.principal, tokenHash, attemptHash, leaseMs };
+  }
+}
+
+function findTarget(channel: Channel | undefined, offer: TransferOffer): Subscriber | undefined {
+  for (const subscriber of channel?.subscribers.keys() ?? []) {
+    if (!subscriber.open) continue;
+    if (subscriber.id === offer.target.connection_id || subscriber.principal === offer.target.principal)
+      return subscriber;
+  }
+  return undefined;
+}
+
+function isTarget(view: SessionView, target: OwnerTarget): boolean {
+  return view.connectionId === target.connection_id || view.principal === target.principal;
+}
+
+function infoOf(sessionId: string, view: SessionView): SessionInfo {
+  const { state, epoch, rev, principal, connectionId, nodeId, deadlineMs } = view;
+  return {
+    session_id: sessionId,
+    namespace: namespaceOf(sessionId),
+    state,
+    owner_epoch: epoch,
+    rev,
+    ...(state !== 'free' && { principal, connection_id: connectionId, node: nodeId, until: deadlineMs }),
+  };
+}
+
+function busy(): HoldfastError {
+  return new HoldfastError('session_busy', 'the session changes owner too often to be changed now', {
+    retryAfterMs: 500,
+  });
+}

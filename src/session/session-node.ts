@@ -1,0 +1,267 @@
+import { logHandle } from '../crypto/hash.js';
+import type { Clock } from '../lib/clock.js';
+import type { Log } from '../lib/log.js';
+import type { OwnershipLostReason, OwnershipReason } from '../protocol/messages.js';
+import { Departures } from './departures.js';
+import { Hub, isNewer } from './hub.js';
+import { type Lease, type LeaseListener, NodeLeases, type Stamp } from './leases.js';
+import type {
+  ConnectionRef,
+  HandoverPolicy,
+  OwnershipEvent,
+  OwnershipStore,
+  PrincipalRule,
+  SessionBus,
+  SessionLock,
+  SessionView,
+} from './ports.js';
+import type { ReconnectTokens } from './reconnect-token.js';
+import type { Subscriber } from './subscriber.js';
+import type { SessionTelemetry } from './telemetry.js';
+
+export interface SessionSettings {
+  graceMs: number;
+  leaseMs: number;
+  handoverPolicy: HandoverPolicy;
+  /** Whether subscribers see who owns. */
+  exposePrincipals: boolean;
+}
+
+export interface SessionDependencies {
+  store: OwnershipStore;
+  bus: SessionBus;
+  lock: SessionLock;
+  tokens: ReconnectTokens;
+  clock: Clock;
+  log: Log;
+  telemetry: SessionTelemetry;
+  nodeId: string;
+  bootId: string;
+  settingsOf: (sessionId: string) => SessionSettings;
+  /** The shortest lease of any namespace. */
+  shortestLeaseMs: number;
+}
+
+/**
+ * A lease is longer than the grace period by more than one renewal, so that the client of a node that died without a
+ * word still has the whole grace period.
+ */
+export function leaseMsOf(graceMs: number): number {
+  return Math.ceil((graceMs * 4) / 3);
+}
+
+/** What was granted, from the store's answer. */
+export interface Granted {
+  view: SessionView;
+  tokenHash: string;
+  stamp: Stamp;
+  reason: OwnershipReason;
+  requestId: string;
+}
+
+const LOST_REASONS: Partial<Record<OwnershipReason, OwnershipLostReason>> = {
+  reclaimed: 'reclaimed',
+  forced: 'forced',
+  transferred: 'transferred',
+  removed: 'removed',
+  revoked: 'revoked',
+  lost: 'lost',
+  resynced: 'resynced',
+};
+
+/** What this node knows of sessions: who of its connections follows and owns which, and what they were told. */
+export class SessionNode implements LeaseListener {
+  readonly hub: Hub;
+  readonly leases: NodeLeases;
+  readonly departures: Departures;
+  readonly subscriptions = new Map<Subscriber, Set<string>>();
+  /** Called for each event that is news to this node. */
+  onNews: (event: OwnershipEvent) => void = () => {};
+  readonly #reestablishing = new Set<Lease>();
+  readonly #restored = new WeakSet<Subscriber>();
+
+  readonly deps: SessionDependencies;
+
+  constructor(deps: SessionDependencies) {
+    this.deps = deps;
+    this.hub = new Hub(deps.bus, (sessionId) => deps.settingsOf(sessionId).exposePrincipals);
+    this.leases = new NodeLeases({ ...deps, listener: this });
+    this.departures = new Departures(deps);
+  }
+
+  refOf(subscriber: Subscriber): ConnectionRef {
+    return { connectionId: subscriber.id, nodeId: this.deps.nodeId, bootId: this.deps.bootId };
+  }
+
+  principalRuleOf(subscriber: Subscriber): PrincipalRule {
+    if (!subscriber.anonymous) return 'exact';
+    return this.#restored.has(subscriber) ? 'replace' : 'restore';
+  }
+
+  /**
+   * Registers the grant and tells everyone here. A grant that another owner has already overtaken is not registered.
+   * @returns whether the subscriber owns the session as far as this node knows
+   */
+  grant(subscriber: Subscriber, sessionId: string, granted: Granted): boolean {
+    const { view } = granted;
+    if (subscriber.anonymous && view.principal !== subscriber.principal) {
+      subscriber.principal = view.principal;
+      this.#restored.add(subscriber);
+    }
+    const known = this.hub.get(sessionId)?.view;
+    const overtaken = known !== undefined && known.epoch > view.epoch && known.connectionId !== subscriber.id;
+    if (overtaken) return false;
+    const earlier = this.leases.get(sessionId);
+    if (earlier !== undefined && earlier.subscriber !== subscriber) this.lose(earlier, granted.reason, view.epoch);
+    const lease = this.leases.add(
+      {
+        sessionId,
+        connectionId: subscriber.id,
+        epoch: view.epoch,
+        subscriber,
+        principal: view.principal,
+        tokenHash: granted.tokenHash,
+        leaseMs: this.deps.settingsOf(sessionId).leaseMs,
+      },
+      granted.stamp,
+    );
+    this.#log('session owned', lease, { reason: granted.reason });
+    const { reason, requestId } = granted;
+    this.announce({ kind: 'ownership', sessionId, reason, previousConnectionId: '', requestId, ...view });
+    if (!subscriber.open) this.depart(lease, { release: false });
+    return subscriber.open;
+  }
+
+  /** An event, from the bus or found out otherwise. */
+  announce(event: OwnershipEvent): void {
+    const lease = this.leases.get(event.sessionId);
+    if (lease !== undefined) {
+      const isOther = event.epoch > lease.epoch && event.connectionId !== lease.connectionId;
+      const isOver = event.epoch === lease.epoch && event.state !== 'owned';
+      if (isOther || isOver) this.lose(lease, event.reason, event.epoch);
+    }
+    if (this.hub.deliver(event)) this.onNews(event);
+  }
+
+  lose(lease: Lease, reason: OwnershipReason, epoch: number): void {
+    this.leases.remove(lease);
+    const why = LOST_REASONS[reason] ?? 'expired';
+    this.#log('ownership lost', lease, { reason: why });
+    lease.subscriber.send({ type: 'ownership_lost', session_id: lease.sessionId, reason: why, owner_epoch: epoch });
+  }
+
+  /** Hands the lease of a connection that is gone to the grace period, or frees the session. */
+  depart(lease: Lease, how: { release: boolean; holdMs?: number }): void {
+    this.leases.remove(lease);
+    const settings = this.deps.settingsOf(lease.sessionId);
+    this.#log(how.release ? 'session released' : 'session held', lease, {});
+    this.departures.add(lease, { ...how, holdMs: how.holdMs ?? settings.graceMs, policy: settings.handoverPolicy });
+  }
+
+  onUnconfirmed(lease: Lease): void {
+    this.#log('lease unconfirmed', lease, {});
+    const { sessionId, epoch } = lease;
+    lease.subscriber.send({
+      type: 'ownership_lost',
+      session_id: sessionId,
+      reason: 'lease_unconfirmed',
+      owner_epoch: epoch,
+    });
+  }
+
+  onConfirmed(lease: Lease): void {
+    const view = this.hub.get(lease.sessionId)?.view;
+    if (view === undefined) return;
+    this.#log('lease confirmed', lease, {});
+    const { sessionId, epoch } = lease;
+    lease.subscriber.send({
+      type: 'ownership',
+      session_id: sessionId,
+      state: 'owned',
+      owner_epoch: epoch,
+      rev: view.rev,
+      reason: 'confirmed',
+      ...this.hub.publicPart(sessionId, view),
+      owner: true,
+    });
+  }
+
+  onLost(lease: Lease): void {
+    void this.resync([lease.sessionId]).finally(() => {
+      // Whatever the store says now: it refused this connection at this epoch.
+      if (this.leases.get(lease.sessionId) === lease) this.lose(lease, 'resynced', lease.epoch);
+    });
+  }
+
+  onMissing(lease: Lease): void {
+    if (this.#reestablishing.has(lease)) return;
+    this.#reestablishing.add(lease);
+    void this.#reestablish(lease).finally(() => this.#reestablishing.delete(lease));
+  }
+
+  /** Compares what the local subscribers were told with the store, and tells them what they missed. */
+  async resync(sessionIds: readonly string[]): Promise<number> {
+    const views = await this.deps.store.peek(sessionIds).catch((error: unknown) => {
+      this.deps.log.warn({ sessions: sessionIds.length, error }, 'sessions not compared with the store');
+      return [];
+    });
+    let repaired = 0;
+    for (const [index, view] of views.entries()) {
+      const sessionId = sessionIds[index];
+      if (sessionId !== undefined && this.#repair(sessionId, view)) repaired++;
+    }
+    if (repaired > 0) this.deps.telemetry.repaired(repaired);
+    return repaired;
+  }
+
+  close(): void {
+    this.leases.close();
+  }
+
+  #repair(sessionId: string, view: SessionView): boolean {
+    const known = this.hub.get(sessionId)?.view;
+    const base = { kind: 'ownership', sessionId, previousConnectionId: '', requestId: '' } as const;
+    if (view.epoch === 0 && known !== undefined && known.state !== 'free' && this.leases.get(sessionId) === undefined) {
+      // The store lost the record: whoever owned will be told by its node, and watchers that nobody owns.
+      this.announce({ ...base, ...view, epoch: known.epoch, rev: known.rev + 1, reason: 'lost' });
+      return true;
+    }
+    if (known === undefined || !isNewer(view, known)) return false;
+    this.announce({ ...base, ...view, reason: 'resynced' });
+    return true;
+  }
+
+  async #reestablish(lease: Lease): Promise<void> {
+    const { subscriber, sessionId, principal, tokenHash, leaseMs } = lease;
+    const stamp = this.leases.stamp();
+    const requestId = crypto.randomUUID();
+    try {
+      const outcome = await this.deps.store.claim({
+        ...this.refOf(subscriber),
+        mode: 'reestablish',
+        sessionId,
+        requestId,
+        principal,
+        principalRule: 'exact',
+        tokenHash,
+        attemptHash: '',
+        policy: 'explicit_claim',
+        leaseMs,
+      });
+      if (this.leases.get(sessionId) !== lease) return;
+      if (outcome.result === 'owned') {
+        this.grant(subscriber, sessionId, { view: outcome.view, tokenHash, stamp, reason: 'reestablished', requestId });
+      } else {
+        this.lose(lease, 'lost', outcome.view.epoch);
+      }
+    } catch (error) {
+      // The next renewal finds the record missing again.
+      this.deps.log.warn({ session: logHandle(sessionId), error }, 'session not re-established');
+    }
+  }
+
+  #log(message: string, lease: Lease, fields: object): void {
+    const { sessionId, connectionId, epoch } = lease;
+    this.deps.log.info({ session: logHandle(sessionId), connection: connectionId, epoch, ...fields }, message);
+  }
+}

@@ -1,0 +1,68 @@
+import type { Log } from '../lib/log.js';
+import type { OwnershipStore } from './ports.js';
+import type { SessionTelemetry } from './telemetry.js';
+
+const BATCH = 200;
+const MAX_BATCHES = 50;
+
+/**
+ * Releases what has lapsed (O4). Every node sweeps every partition, in an order and at a time of its own; the store's
+ * step picks the one that releases.
+ */
+export class Sweeper {
+  readonly #store: OwnershipStore;
+  readonly #log: Log;
+  readonly #telemetry: SessionTelemetry;
+  readonly #everyMs: number;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  #guarded = false;
+  #stopped = false;
+
+  constructor(options: { store: OwnershipStore; log: Log; telemetry: SessionTelemetry }, everyMs: number) {
+    this.#store = options.store;
+    this.#log = options.log;
+    this.#telemetry = options.telemetry;
+    this.#everyMs = everyMs;
+  }
+
+  start(): void {
+    if (this.#stopped) return;
+    this.#running = this.#sweepAll().finally(() => {
+      if (this.#stopped) return;
+      this.#timer = setTimeout(() => this.start(), this.#everyMs * (0.75 + Math.random() / 2)).unref();
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+
+  async #sweepAll(): Promise<void> {
+    const partitions = Array.from({ length: this.#store.partitions }, (_, partition) => partition);
+    const results = await Promise.allSettled(partitions.map((partition) => this.#sweep(partition)));
+    const failed = results.filter(({ status }) => status === 'rejected').length;
+    if (failed > 0) this.#log.debug({ partitions: failed }, 'partitions not swept');
+    const guarded = results.some((result) => result.status === 'fulfilled' && result.value);
+    if (guarded !== this.#guarded) {
+      this.#guarded = guarded;
+      if (guarded) this.#log.warn({}, "a gap in the store's time: nothing is released for one lease");
+      else this.#log.info({}, 'releasing again');
+    }
+  }
+
+  /** @returns whether the partition is guarded */
+  async #sweep(partition: number): Promise<boolean> {
+    for (let batch = 0; batch < MAX_BATCHES && !this.#stopped; batch++) {
+      const { released, more, guarded } = await this.#store.sweep(partition, BATCH);
+      if (released.length > 0) {
+        this.#telemetry.swept(released.length);
+        this.#log.info({ partition, sessions: released.length }, 'lapsed sessions released');
+      }
+      if (!more) return guarded;
+    }
+    return false;
+  }
+}
