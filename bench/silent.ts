@@ -1,0 +1,6 @@
+import type { Log } from '../src/lib/log.js';
+import type { StoreTelemetry } from '../src/store/redis/telemetry.js';
+
+export const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+export const quiet: StoreTelemetry = { command: () => {}, connection: () => {}, gap: () => {}, probe: () => {} };

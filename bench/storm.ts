@@ -1,0 +1,186 @@
+/**
+ * Owners cut at once and back: what it costs the servers, beside bare `ws` reconnects (accept, one echo) and Socket.IO
+ * with connection state recovery in memory.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { startPrivateRedis } from '../test/support/redis.js';
+import { startRedisGateway } from './gateway.js';
+import { cpuSeconds, startPeer } from './process.js';
+import { inParallel, RawSocket } from './raw-socket.js';
+import { ratio, table } from './report.js';
+
+const CLIENTS = 5_000;
+/** How long the clients' backoff spreads their return. */
+const SPREAD_MS = 2_000;
+const GRACE_MS = 60_000;
+const PATIENCE_MS = 60_000;
+
+interface Result {
+  cpuSeconds: number;
+  seconds: number;
+  back: number;
+}
+
+/** A client's protocol: what it says after connecting, and how it knows that it has its session (again). */
+interface Client {
+  socket: RawSocket | undefined;
+  /** Resolves when it is back, with whether it has its session. */
+  connect(): Promise<boolean>;
+}
+
+async function storm(clients: readonly Client[], pids: readonly number[]): Promise<Result> {
+  await inParallel(clients.length, 100, async (index) => {
+    if (!(await clients[index]?.connect())) throw new Error('a client did not get its session at first');
+  });
+  await sleep(2_000);
+  const cpuBefore = pids.map(cpuSeconds);
+  const startedMs = performance.now();
+  for (const client of clients) client.socket?.cut();
+  let back = 0;
+  const all = Promise.all(
+    clients.map(async (client) => {
+      await sleep(Math.random() * SPREAD_MS);
+      if (await client.connect()) back++;
+    }),
+  );
+  await Promise.race([all, sleep(PATIENCE_MS, undefined, { ref: false })]);
+  const seconds = (performance.now() - startedMs) / 1000;
+  const used = pids.reduce((sum, pid, index) => sum + cpuSeconds(pid) - (cpuBefore[index] ?? 0), 0);
+  for (const client of clients) client.socket?.cut();
+  return { cpuSeconds: used, seconds, back };
+}
+
+function answerOf(
+  socket: RawSocket,
+  say: string | undefined,
+  done: (text: string) => boolean | undefined,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    socket.onText = (text) => {
+      const result = done(text);
+      if (result !== undefined) resolve(result);
+    };
+    if (say !== undefined) socket.send(say);
+  });
+}
+
+function bareClient(port: number): Client {
+  return {
+    socket: undefined,
+    async connect() {
+      this.socket = await RawSocket.open(port, '/');
+      return answerOf(this.socket, '{"type":"hello"}', () => true);
+    },
+  };
+}
+
+function socketIoClient(port: number, index: number): Client {
+  let recovery = '';
+  let first = true;
+  return {
+    socket: undefined,
+    async connect() {
+      const socket = await RawSocket.open(port, '/socket.io/?EIO=4&transport=websocket');
+      this.socket = socket;
+      return answerOf(socket, undefined, (text) => {
+        if (text.startsWith('0')) socket.send(`40${recovery}`);
+        else if (text.startsWith('40')) {
+          recovery = JSON.stringify({ pid: JSON.parse(text.slice(2)).pid, offset: '' });
+          socket.send(`420["drive","s${index}"]`);
+        } else if (text.startsWith('430')) {
+          const [recovered] = JSON.parse(text.slice(3)) as [boolean];
+          const expected = first || recovered;
+          first = false;
+          return expected;
+        }
+        return undefined;
+      });
+    },
+  };
+}
+
+function holdfastClient(ports: readonly number[], index: number): Client {
+  let reconnectToken: string | undefined;
+  let turn = index;
+  return {
+    socket: undefined,
+    async connect() {
+      // Never the node of the last time.
+      const port = ports[turn++ % ports.length] ?? 0;
+      this.socket = await RawSocket.open(port, '/v1/connect');
+      const subscribe = { type: 'subscribe', session_id: `storm:${index}`, reconnect_token: reconnectToken };
+      return answerOf(this.socket, JSON.stringify(subscribe), (text) => {
+        const message = JSON.parse(text) as { type: string; owner?: boolean; reconnect_token?: string };
+        if (message.type === 'error') return false;
+        if (message.type !== 'subscribe_ack') return undefined;
+        reconnectToken = message.reconnect_token;
+        return message.owner === true;
+      });
+    },
+  };
+}
+
+/** The longest delay of the event loop since the last call, in ms, as the node's own metrics tell it. */
+async function stallMs(internalUrl: string): Promise<number> {
+  const text = await (await fetch(`${internalUrl}/metrics`)).text();
+  return Number(/^nodejs_eventloop_lag_max_seconds (\S+)$/m.exec(text)?.[1]) * 1000;
+}
+
+export async function reconnectStorm(): Promise<void> {
+  const clients = (make: (index: number) => Client) => Array.from({ length: CLIENTS }, (_, index) => make(index));
+  const peer = (name: string) => startPeer(fileURLToPath(new URL(`./peers/${name}.mjs`, import.meta.url)));
+
+  const bare = await peer('bare-ws');
+  const bareResult = await storm(
+    clients(() => bareClient(bare.port)),
+    [bare.pid],
+  ).finally(() => bare.stop());
+  const io = await peer('socket-io');
+  const ioResult = await storm(
+    clients((index) => socketIoClient(io.port, index)),
+    [io.pid],
+  ).finally(() => io.stop());
+
+  const redis = await startPrivateRedis();
+  const nodes = await Promise.all(['n1', 'n2'].map((id) => startRedisGateway(id, redis.url, GRACE_MS)));
+  try {
+    const ports = nodes.map(({ port }) => port);
+    await Promise.all(nodes.map(({ internalUrl }) => stallMs(internalUrl)));
+    const redisBefore = cpuSeconds(redis.pid);
+    const ours = clients((index) => holdfastClient(ports, index));
+    const result = await storm(
+      ours,
+      nodes.map(({ pid }) => pid),
+    );
+    const redisUsed = cpuSeconds(redis.pid) - redisBefore;
+    const stalls = await Promise.all(nodes.map(({ internalUrl }) => stallMs(internalUrl)));
+    const row = (name: string, { back, seconds, cpuSeconds: cpu }: Result, ...more: string[]) => [
+      name,
+      `${back} of ${CLIENTS}`,
+      seconds.toFixed(1),
+      cpu.toFixed(2),
+      ratio(cpu / bareResult.cpuSeconds),
+      ...more,
+    ];
+    table(
+      `${CLIENTS} owners cut at once, back within ${SPREAD_MS} ms of backoff`,
+      ['servers', 'have their session', 's until all are', 'CPU s', 'against bare ws'],
+      [
+        row('bare ws (1 process)', bareResult),
+        row('Socket.IO, recovery in memory (1 process)', ioResult),
+        row('holdfast (2 nodes, Redis)', result),
+      ],
+    );
+    const againstBare = ratio(result.cpuSeconds / bareResult.cpuSeconds, { atMost: 2.5 });
+    console.log(`  holdfast against bare ws:   ${againstBare}`);
+    console.log(`  holdfast against Socket.IO: ${ratio(result.cpuSeconds / ioResult.cpuSeconds, { atMost: 1 })}`);
+    console.log(`  Redis used ${redisUsed.toFixed(2)} CPU s for both the first claims and the storm`);
+    console.log(
+      `  longest event-loop delay of the nodes: ${stalls.map((ms) => `${ms.toFixed(0)} ms`).join(', ')} (wanted ≤ 200 ms)`,
+    );
+  } finally {
+    await Promise.all(nodes.map((node) => node.kill()));
+    await redis.stop();
+  }
+}

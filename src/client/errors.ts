@@ -1,0 +1,35 @@
+import { ERROR_CODES, type ErrorCode } from '../protocol/error-codes.js';
+
+/**
+ * `timeout`: no answer in time, the outcome is unknown. `queue_full`: too many operations wait. `stopped`: the session
+ * ended first. `connect_failed`: an attempt to connect could not even begin.
+ */
+export type ClientErrorCode = ErrorCode | 'timeout' | 'queue_full' | 'stopped' | 'connect_failed';
+
+export interface ClientErrorDetails {
+  sessionId?: string | undefined;
+  retryAfterMs?: number | undefined;
+  cause?: unknown;
+}
+
+/** What the gateway refused, or what the client could not do. `code` is stable, the message is for people. */
+export class ClientError extends Error {
+  readonly code: ClientErrorCode;
+  readonly sessionId: string | undefined;
+  /** How long to wait before the same makes sense again. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: ClientErrorCode, message: string, details: ClientErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'ClientError';
+    this.code = code;
+    this.sessionId = details.sessionId;
+    this.retryAfterMs = details.retryAfterMs;
+  }
+
+  /** Whether the same can succeed later. */
+  get retryable(): boolean {
+    const known: Partial<Record<ClientErrorCode, { retryable: boolean }>> = ERROR_CODES;
+    return known[this.code]?.retryable ?? this.code === 'timeout';
+  }
+}

@@ -1,0 +1,8 @@
+/** `holdfast-client`: sessions that one connection drives and many watch, over connections that come and go. */
+export { type Client, type ClientEvents, type ClientOptions, createClient } from './client.js';
+export type { ConnectionState } from './connection.js';
+export { ClientError, type ClientErrorCode } from './errors.js';
+export type { Session, SessionEvents, SessionOptions } from './session.js';
+export { isSubscribed, type Ownership, type SessionState, type StopReason } from './session-state.js';
+export type { SocketConstructor, SocketLike } from './socket.js';
+export type { TokenStorage } from './tokens.js';

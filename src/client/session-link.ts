@@ -1,0 +1,17 @@
+import type { ClientMessage } from '../protocol/messages.js';
+import type { Session } from './session.js';
+import type { Tokens } from './tokens.js';
+
+/** What a session needs of its client. */
+export interface SessionLink {
+  readonly tokens: Tokens;
+  readonly requestTimeoutMs: number;
+  readonly operationTimeoutMs: number;
+  send(message: ClientMessage): void;
+  /** Asks to be subscribed with the next batch. */
+  wantSubscribe(): void;
+  /** The connection answers nothing: gives it up. */
+  dropConnection(): void;
+  nextRequestId(): string;
+  ended(session: Session): void;
+}

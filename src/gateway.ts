@@ -1,0 +1,207 @@
+/** The composition root: the only file that names every part. */
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Config } from './config.js';
+import { macKeys, parseSecrets } from './crypto/secrets.js';
+import { systemClock } from './lib/clock.js';
+import type { Log } from './lib/log.js';
+import { createJwtVerifier } from './login/jwt.js';
+import { drain } from './ops/drain.js';
+import { createInternalServer } from './ops/health.js';
+import { LoadMonitor } from './ops/load.js';
+import { Metrics } from './ops/metrics.js';
+import { namespaceOf } from './protocol/session-id.js';
+import { ReconnectTokens } from './session/reconnect-token.js';
+import { ALL_RIGHTS, OPEN_RIGHTS, type RightsRule, rightsOf, type SessionRights } from './session/rights.js';
+import { leaseMsOf, type SessionSettings } from './session/session-node.js';
+import { Sessions } from './session/sessions.js';
+import { openStore, sweepEveryMs, timingsOf } from './store.js';
+import type { AuthenticationOptions } from './transport/authenticate.js';
+import { createGatewayServer } from './transport/server.js';
+
+export interface Gateway {
+  /** Host and port of the public port, as it listens. */
+  readonly address: string;
+  readonly internalAddress: string;
+  /** Refuses upgrades, hands every session over and closes every connection; within `drainMs`. */
+  drain(): Promise<void>;
+  /** Stops at once; sessions that are still owned lapse. */
+  close(): Promise<void>;
+}
+
+export interface GatewayExtras {
+  log: Log;
+  /** Serves the page on `/`, and takes connections from pages of this machine. */
+  page: boolean;
+  /** Everyone may do everything. */
+  openRights: boolean;
+}
+
+const RECONCILE_EVERY_MS = 30_000;
+const MAX_EVENT_LOOP_DELAY_MS = 500;
+/** How long a client may take to send its request. */
+const REQUEST_TIMEOUT_MS = 10_000;
+const MAX_BAD_FRAMES = 20;
+const MAX_PENDING_REQUESTS = 256;
+/** What clients of a draining node are told: come back after a moment, not all in the same one. */
+const RECONNECT_AFTER_MS = 100;
+const RECONNECT_JITTER_MS = 1_000;
+/** The part of the drain in which closes are paced; the rest is for those that are slow to go. */
+const DRAIN_WINDOW = 0.8;
+const PAGE_PARTS = ['', 'web', 'client', 'protocol', 'lib'];
+
+/**
+ * Starts a node and resolves when it takes connections.
+ * @throws RedisRequirementError, NodeJS.ErrnoException (EADDRINUSE …)
+ */
+export async function startGateway(config: Config, extras: GatewayExtras): Promise<Gateway> {
+  const { log } = extras;
+  const metrics = new Metrics();
+  const graces = [config.graceMs, ...Object.values(config.namespaces).flatMap(({ graceMs }) => graceMs ?? [])];
+  const graceMs = { shortest: Math.min(...graces), longest: Math.max(...graces) };
+  const store = await openStore(config, timingsOf(graceMs), { log, telemetry: metrics });
+  const load = new LoadMonitor(MAX_EVENT_LOOP_DELAY_MS);
+
+  const secrets = parseSecrets(config.secret ?? randomBytes(32).toString('base64url'));
+  const sessions = new Sessions({
+    store: store.ownership,
+    bus: store.bus,
+    lock: store.lock,
+    tokens: new ReconnectTokens({
+      mac: macKeys(secrets, 'reconnect-token'),
+      successor: macKeys(secrets, 'reconnect-successor'),
+    }),
+    clock: systemClock,
+    log,
+    telemetry: metrics,
+    nodeId: config.nodeId,
+    bootId: randomUUID(),
+    settingsOf: settingsOf(config),
+    shortestLeaseMs: leaseMsOf(graceMs.shortest),
+    sweepEveryMs: sweepEveryMs(graceMs.shortest),
+    reconcileEveryMs: RECONCILE_EVERY_MS,
+  });
+
+  const server = createGatewayServer({
+    host: config.host,
+    port: config.port,
+    nodeId: config.nodeId,
+    sessions,
+    authentication: authenticationOf(config, extras.openRights),
+    origins: { allowed: config.allowedOrigins, allowLoopback: extras.page },
+    apiKeyHashes: config.apiKey === undefined ? [] : [createHash('sha256').update(config.apiKey).digest()],
+    trustedProxies: config.trustedProxies,
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    maxConnections: config.maxConnections,
+    maxConnectionsPerAddress: config.maxConnectionsPerAddress,
+    limits: {
+      maxPayloadBytes: config.maxPayloadBytes,
+      maxSubscriptions: config.maxSubscriptions,
+      maxPendingRequests: MAX_PENDING_REQUESTS,
+      maxQueueBytes: config.sendQueueBytes,
+      maxBadFrames: MAX_BAD_FRAMES,
+      frames: { perSecond: config.messagesPerSecond, burst: config.messageBurst },
+      batch: { perSecond: config.messagesPerSecond, burst: Math.max(config.messageBurst, config.maxSubscriptions) },
+      pingIntervalMs: config.pingIntervalMs,
+      pongTimeoutMs: config.pongTimeoutMs,
+    },
+    page: extras.page ? PAGE_PARTS.map(pagePart) : [],
+    overloaded: () => load.overloaded(),
+    telemetry: metrics,
+    log,
+  });
+
+  let draining = false;
+  const internal = createInternalServer({
+    host: config.internalHost,
+    port: config.internalPort,
+    checks: {
+      draining: () => draining,
+      overloaded: () => load.overloaded(),
+      store_unreachable: () => !store.reachable(),
+      events_not_delivered: () => !store.bus.healthy(),
+    },
+    metrics,
+  });
+
+  async function stop(): Promise<void> {
+    load.stop();
+    await Promise.allSettled([server.close(), internal.close()]);
+    await sessions.close();
+    await store.close();
+  }
+
+  sessions.start();
+  try {
+    const { port } = await server.listen();
+    const { port: internalPort } = await internal.listen();
+    const address = hostPort(config.host, port);
+    const internalAddress = hostPort(config.internalHost, internalPort);
+    log.info({ address, internal_address: internalAddress, store: config.redisUrl ? 'redis' : 'memory' }, 'listening');
+    return {
+      address,
+      internalAddress,
+      async drain() {
+        draining = true;
+        server.refuseUpgrades(RECONNECT_JITTER_MS);
+        await drain({
+          connections: server.connections,
+          windowMs: config.drainMs * DRAIN_WINDOW,
+          deadlineMs: config.drainMs,
+          afterMs: RECONNECT_AFTER_MS,
+          jitterMs: RECONNECT_JITTER_MS,
+          graceMs: graceMs.longest,
+          clock: systemClock,
+          log,
+          sleep: (ms) => sleep(ms),
+        });
+      },
+      close: stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function settingsOf(config: Config): (sessionId: string) => SessionSettings {
+  const settings = (overrides: Config['namespaces'][string]): SessionSettings => {
+    const graceMs = overrides.graceMs ?? config.graceMs;
+    return {
+      graceMs,
+      leaseMs: leaseMsOf(graceMs),
+      handoverPolicy: overrides.handoverPolicy ?? config.handoverPolicy,
+      exposePrincipals: overrides.exposePrincipals ?? config.exposePrincipals,
+    };
+  };
+  const common = settings({});
+  const own = new Map(Object.entries(config.namespaces).map(([name, overrides]) => [name, settings(overrides)]));
+  return (sessionId) => own.get(namespaceOf(sessionId)) ?? common;
+}
+
+function authenticationOf(config: Config, openRights: boolean): AuthenticationOptions {
+  const modes = config.auth ?? [];
+  const rightsFor = (principal: string, claims: readonly RightsRule[]): SessionRights => {
+    if (openRights) return ALL_RIGHTS;
+    return config.access === 'open' ? OPEN_RIGHTS : rightsOf(principal, claims, config.rights);
+  };
+  if (!modes.includes('jwt') || config.jwtSecret === undefined)
+    return { anonymous: modes.includes('anonymous'), rightsFor };
+  const jwt = createJwtVerifier({
+    secrets: parseSecrets(config.jwtSecret).map(({ value }) => Buffer.from(value)),
+    clockToleranceMs: config.jwtClockToleranceMs,
+    ...(config.jwtIssuer !== undefined && { issuer: config.jwtIssuer }),
+    ...(config.jwtAudience !== undefined && { audience: config.jwtAudience }),
+  });
+  return { anonymous: modes.includes('anonymous'), jwt, rightsFor };
+}
+
+/** The page's parts lie beside this file once it is built. */
+function pagePart(part: string): { path: string; directory: string } {
+  return { path: `/${part}`, directory: fileURLToPath(new URL(`./${part || 'web'}`, import.meta.url)) };
+}
+
+function hostPort(host: string, port: number): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,43 @@
+#!/usr/bin/env node
+/** The process's entry: reads the command line and runs a command. Exit codes: 0 done, 1 failed, 2 wrong usage. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { checkConfigCommand } from './cli/check-config.js';
+import { devCommand } from './cli/dev.js';
+import { explainFailure } from './cli/failure.js';
+import { issueTokenCommand } from './cli/issue-token.js';
+import { keygenCommand } from './cli/keygen.js';
+import { printConfigCommand } from './cli/print-config.js';
+import { serveCommand } from './cli/serve.js';
+
+function version(): string {
+  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
+const program = new Command('holdfast')
+  .description('WebSocket gateway for sessions that one connection drives and many watch')
+  .version(version());
+const commands = [
+  devCommand(),
+  serveCommand(),
+  checkConfigCommand(),
+  printConfigCommand(),
+  keygenCommand(),
+  issueTokenCommand(),
+];
+for (const command of commands) program.addCommand(command);
+for (const command of [program, ...commands])
+  command.allowExcessArguments(false).showHelpAfterError(false).exitOverride();
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  } else {
+    process.stderr.write(`${explainFailure(error)}\n`);
+    // A failed start can leave open what would keep the process.
+    process.exit(1);
+  }
+}

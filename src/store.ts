@@ -1,0 +1,78 @@
+import type { Config } from './config.js';
+import { systemClock } from './lib/clock.js';
+import type { Log } from './lib/log.js';
+import type { OwnershipStore, OwnershipTimings, SessionBus, SessionLock } from './session/ports.js';
+import { leaseMsOf } from './session/session-node.js';
+import { MemoryBus } from './store/memory/bus.js';
+import { MemoryLock } from './store/memory/lock.js';
+import { MemoryOwnershipStore } from './store/memory/ownership-store.js';
+import { RedisBus } from './store/redis/bus.js';
+import { connectRedis } from './store/redis/client.js';
+import { RedisLock } from './store/redis/lock.js';
+import { RedisOwnershipStore } from './store/redis/ownership-store.js';
+import { checkRequirements } from './store/redis/requirements.js';
+import type { StoreTelemetry } from './store/redis/telemetry.js';
+
+export interface Store {
+  ownership: OwnershipStore;
+  bus: SessionBus;
+  lock: SessionLock;
+  /** True while commands get through. */
+  reachable(): boolean;
+  close(): Promise<void>;
+}
+
+const HOUR_MS = 3_600_000;
+
+/** How often a node sweeps: often enough that a lapse is noticed within a tenth of the shortest grace period. */
+export function sweepEveryMs(graceMs: number): number {
+  return Math.min(1_000, Math.max(50, Math.floor(graceMs / 10)));
+}
+
+/** @param graceMs the shortest grace period of any namespace, for the gap; the longest, for the guard */
+export function timingsOf(graceMs: { shortest: number; longest: number }): OwnershipTimings {
+  return {
+    // Shorter than what a renewed lease has left, so that an outage that goes unnoticed cannot lapse one.
+    maxSweepGapMs: Math.max(3 * sweepEveryMs(graceMs.shortest), leaseMsOf(graceMs.shortest) / 4),
+    guardMs: leaseMsOf(graceMs.longest),
+    attemptWindowMs: 30_000,
+    retentionMs: HOUR_MS,
+    handoverPatienceMs: 1_000,
+    busyExtensionMs: 5_000,
+  };
+}
+
+/**
+ * The store that `redisUrl` names, or the embedded one.
+ * @throws RedisRequirementError with a line for the operator
+ */
+export async function openStore(
+  config: Pick<Config, 'redisUrl' | 'redisPrefix'>,
+  timings: OwnershipTimings,
+  parts: { log: Log; telemetry: StoreTelemetry },
+): Promise<Store> {
+  if (config.redisUrl === undefined) {
+    const bus = new MemoryBus();
+    const lock = new MemoryLock();
+    const ownership = new MemoryOwnershipStore({ clock: systemClock, timings, bus, lock });
+    return { ownership, bus, lock, reachable: () => true, close: () => bus.close() };
+  }
+  const connection = await connectRedis(config.redisUrl, { prefix: config.redisPrefix, ...parts });
+  try {
+    await checkRequirements(connection);
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+  const bus = new RedisBus(connection);
+  return {
+    ownership: new RedisOwnershipStore(connection, timings, parts.telemetry),
+    bus,
+    lock: new RedisLock(connection),
+    reachable: () => connection.commands.status === 'ready',
+    close: async () => {
+      await bus.close();
+      await connection.close();
+    },
+  };
+}

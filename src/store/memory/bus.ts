@@ -1,0 +1,48 @@
+import type { SessionBus, SessionEvent, TransferOffer } from '../../session/ports.js';
+
+/** The bus of a single node: nothing is ever lost, so there are no gaps. Delivers in order, in a later turn. */
+export class MemoryBus implements SessionBus {
+  readonly #subscribed = new Set<string>();
+  #queue: SessionEvent[] = [];
+  #listener: ((event: SessionEvent) => void) | undefined;
+  #closed = false;
+
+  async subscribe(sessionId: string): Promise<void> {
+    this.#subscribed.add(sessionId);
+  }
+
+  async unsubscribe(sessionId: string): Promise<void> {
+    this.#subscribed.delete(sessionId);
+  }
+
+  publish(event: SessionEvent): void {
+    if (this.#closed || !this.#subscribed.has(event.sessionId)) return;
+    if (this.#queue.push(event) === 1) setImmediate(() => this.#deliver());
+  }
+
+  async publishOffer(offer: TransferOffer): Promise<void> {
+    this.publish(offer);
+  }
+
+  onEvent(listener: (event: SessionEvent) => void): void {
+    this.#listener = listener;
+  }
+
+  onGap(_listener: () => void): void {}
+
+  healthy(): boolean {
+    return !this.#closed;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#subscribed.clear();
+    this.#queue = [];
+  }
+
+  #deliver(): void {
+    const events = this.#queue;
+    this.#queue = [];
+    for (const event of events) this.#listener?.(event);
+  }
+}

@@ -1,0 +1,127 @@
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import type { Log } from '../../lib/log.js';
+import { ErrorLog } from './error-log.js';
+import { Keys } from './keys.js';
+import { connectFault, firstReady } from './requirements.js';
+import type { StoreTelemetry } from './telemetry.js';
+import { parseRedisUrl, type RedisTarget } from './url.js';
+
+export type RedisClient = Redis | Cluster;
+
+export interface RedisConnectionOptions {
+  /** What every key and channel begins with. */
+  prefix: string;
+  log: Log;
+  telemetry: StoreTelemetry;
+  /** How long the first connection may take; 5000 unless given. */
+  connectWithinMs?: number;
+}
+
+/** A way to one Redis deployment, and what all parts of the store share. */
+export interface RedisConnection {
+  readonly kind: RedisTarget['kind'];
+  /** Fails within about a second while Redis is away, and reconnects by itself for ever. */
+  readonly commands: RedisClient;
+  readonly keys: Keys;
+  readonly log: Log;
+  readonly telemetry: StoreTelemetry;
+  /** The connections to the masters that are known now. */
+  masters(): Redis[];
+  close(): Promise<void>;
+}
+
+const COMMAND_TIMEOUT_MS = 1000;
+const CONNECT_TIMEOUT_MS = 2000;
+/** A connection that went dead silently would otherwise be kept for the minutes that TCP takes to give up. */
+const SOCKET_TIMEOUT_MS = 2000;
+const FIRST_CONNECT_MS = 5000;
+const MAX_RECONNECT_DELAY_MS = 1000;
+
+function reconnectDelay(times: number): number {
+  return Math.min(25 * 2 ** times, MAX_RECONNECT_DELAY_MS) * (0.5 + Math.random() / 2);
+}
+
+/** Fails fast and never resends by itself: only the caller knows whether a command may be repeated. */
+function nodeOptions({ username, password, tls }: RedisTarget) {
+  return {
+    connectionName: 'holdfast',
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    socketTimeout: SOCKET_TIMEOUT_MS,
+    maxRetriesPerRequest: 0,
+    // Faster to parse than RESP3, of which nothing is used here.
+    protocol: 2,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(tls && { tls: {} }),
+  } as const satisfies RedisOptions;
+}
+
+function createSingle(target: RedisTarget): Redis {
+  const options = {
+    ...nodeOptions(target),
+    db: target.db,
+    enableOfflineQueue: false,
+    retryStrategy: reconnectDelay,
+    // A master that became a replica refuses writes: look for the new one.
+    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+  };
+  const { nodes, name, tls, sentinelUsername, sentinelPassword } = target;
+  if (target.kind === 'standalone') return new Redis({ ...options, ...nodes[0] });
+  return new Redis({
+    ...options,
+    sentinels: [...nodes],
+    name,
+    failoverDetector: true,
+    sentinelRetryStrategy: reconnectDelay,
+    sentinelReconnectStrategy: reconnectDelay,
+    sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
+    ...(sentinelUsername !== undefined && { sentinelUsername }),
+    ...(sentinelPassword !== undefined && { sentinelPassword }),
+    ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
+  });
+}
+
+function createCluster(target: RedisTarget): Cluster {
+  return new Cluster([...target.nodes], {
+    enableOfflineQueue: false,
+    clusterRetryStrategy: reconnectDelay,
+    retryDelayOnFailover: 0,
+    retryDelayOnClusterDown: 0,
+    retryDelayOnTryAgain: 50,
+    maxRedirections: 8,
+    slotsRefreshTimeout: CONNECT_TIMEOUT_MS,
+    slotsRefreshInterval: 2000,
+    redisOptions: nodeOptions(target),
+  });
+}
+
+/**
+ * Connects and waits until commands can be sent.
+ * @param url see `REDIS_URL_FORMS`
+ * @throws TypeError on a bad URL or prefix; RedisRequirementError, a line for the operator, when there is no connecting
+ */
+export async function connectRedis(url: string, options: RedisConnectionOptions): Promise<RedisConnection> {
+  const target = parseRedisUrl(url);
+  const keys = new Keys(options.prefix);
+  const { log, telemetry, connectWithinMs = FIRST_CONNECT_MS } = options;
+  const commands = target.kind === 'cluster' ? createCluster(target) : createSingle(target);
+  new ErrorLog(log, telemetry).watch(commands);
+  try {
+    await firstReady(commands, connectWithinMs);
+  } catch (error) {
+    commands.disconnect();
+    throw connectFault(error, target);
+  }
+  return {
+    kind: target.kind,
+    commands,
+    keys,
+    log,
+    telemetry,
+    masters: () => (commands instanceof Cluster ? commands.nodes('master') : [commands]),
+    close: async () => {
+      commands.disconnect();
+    },
+  };
+}

@@ -1,0 +1,60 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { RedisClient } from './client.js';
+
+export const SCRIPT_NAMES = [
+  'claim',
+  'hold',
+  'peek',
+  'read',
+  'reclaim',
+  'release',
+  'renew',
+  'sweep',
+  'transfer',
+] as const;
+
+export type ScriptName = (typeof SCRIPT_NAMES)[number];
+
+interface Script {
+  source: string;
+  sha1: string;
+}
+
+const FOLDER = new URL('./scripts/', import.meta.url);
+const INCLUDE = /^-- include: ([\w-]+\.lua)\n/gm;
+
+/** A script's text with each `-- include: file.lua` replaced by that file, once, in front of what needs it. */
+function resolve(file: string, included: Set<string> = new Set()): string {
+  const text = readFileSync(new URL(file, FOLDER), 'utf8');
+  return text.replace(INCLUDE, (_line, name: string) => {
+    if (included.has(name)) return '';
+    included.add(name);
+    return resolve(name, included);
+  });
+}
+
+function load(name: ScriptName): Script {
+  const source = resolve(`${name}.lua`);
+  return { source, sha1: createHash('sha1').update(source).digest('hex') };
+}
+
+/** Runs the scripts by their hash; a server that has not seen one yet, or no longer, gets its text. */
+export class Scripts {
+  readonly #client: RedisClient;
+  readonly #scripts = Object.fromEntries(SCRIPT_NAMES.map((name) => [name, load(name)])) as Record<ScriptName, Script>;
+
+  constructor(client: RedisClient) {
+    this.#client = client;
+  }
+
+  async run(name: ScriptName, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    const { source, sha1 } = this.#scripts[name];
+    try {
+      return await this.#client.evalsha(sha1, keys.length, ...keys, ...args);
+    } catch (error) {
+      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
+      return this.#client.eval(source, keys.length, ...keys, ...args);
+    }
+  }
+}

@@ -1,0 +1,38 @@
+import type { ClientMessage } from '../protocol/messages.js';
+import type { Connection } from './connection.js';
+import type { Inbox } from './inbox.js';
+import type { SessionsApi } from './sessions-api.js';
+
+/** Hands a checked message to the domain. A `ping` waits for nothing. */
+export function dispatch(message: ClientMessage, connection: Connection, inbox: Inbox, sessions: SessionsApi): void {
+  const { id } = message;
+  const echo = id === undefined ? {} : { id };
+  switch (message.type) {
+    case 'ping':
+      connection.send({ type: 'pong', ...echo });
+      return;
+    case 'subscribe':
+      for (const subscription of message.sessions) {
+        inbox.enqueue(subscription.session_id, id, async () => {
+          inbox.requireRoom();
+          await sessions.subscribe(connection, subscription, id);
+        });
+      }
+      return;
+    case 'unsubscribe':
+      inbox.enqueue(message.session_id, id, async () => {
+        await sessions.unsubscribe(connection, message.session_id);
+        connection.send({ type: 'unsubscribe_ack', ...echo, session_id: message.session_id });
+      });
+      return;
+    case 'claim':
+      inbox.enqueue(message.session_id, id, () => sessions.claim(connection, message, id));
+      return;
+    case 'release':
+      inbox.enqueue(message.session_id, id, async () => {
+        await sessions.release(connection, message.session_id);
+        connection.send({ type: 'release_ack', ...echo, session_id: message.session_id });
+      });
+      return;
+  }
+}

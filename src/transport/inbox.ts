@@ -1,0 +1,147 @@
+/** What a connection sends: its limits, and the order in which it is handled. */
+
+import { type DecodeError, decodeFrame } from '../protocol/codec.js';
+import { HoldfastError } from '../protocol/errors.js';
+import type { ClientMessage } from '../protocol/messages.js';
+import type { Connection, ConnectionContext } from './connection.js';
+import { dispatch } from './dispatch.js';
+import { TokenBucket } from './token-bucket.js';
+
+/** Debt, as a multiple of the burst, beyond which a connection that ignores `rate_limited` is closed. */
+const MAX_DEBT_BURSTS = 4;
+
+/** To whom an error belongs. */
+export interface Echo {
+  id?: string | undefined;
+  session_id?: string | undefined;
+}
+
+export class Inbox {
+  readonly #connection: Connection;
+  readonly #context: ConnectionContext;
+  readonly #bucket: TokenBucket;
+  #batchBucket: TokenBucket | undefined = undefined;
+  #badFrames = 0;
+  #pending = 0;
+  /** The last request in the line of each session that has one; empty when nothing is pending. */
+  readonly #tails = new Map<string, Promise<void>>();
+
+  constructor(connection: Connection, context: ConnectionContext) {
+    this.#connection = connection;
+    this.#context = context;
+    this.#bucket = new TokenBucket(context.limits.frames, context.clock.monotonicMs());
+  }
+
+  /** @param text undefined for a binary frame */
+  receive(text: string | undefined): void {
+    const decoded = text === undefined ? undefined : decodeFrame(text);
+    const waitMs = this.#charge();
+    if (!this.#connection.open) return;
+    if (decoded === undefined) {
+      this.#bad({ code: 'malformed_frame', message: 'Frames are text; this one is binary' });
+    } else if (!decoded.ok && decoded.counts) {
+      this.#bad(decoded.error);
+    } else if (waitMs > 0) {
+      this.#rateLimited(waitMs, decoded.ok ? decoded.message : decoded.error);
+    } else if (!decoded.ok) {
+      this.fail(new HoldfastError(decoded.error.code, decoded.error.message), decoded.error);
+    } else {
+      this.#badFrames = 0;
+      this.#accept(decoded.message);
+    }
+  }
+
+  /**
+   * Handles a request after all earlier ones of the same session; those of other sessions do not wait. An error that
+   * `work` throws is sent as the answer.
+   */
+  enqueue(sessionId: string, id: string | undefined, work: () => Promise<void>): void {
+    const echo = { id, session_id: sessionId };
+    if (this.#pending >= this.#context.limits.maxPendingRequests) {
+      this.fail(new HoldfastError('rate_limited', 'Too many requests are pending', { retryAfterMs: 100 }), echo);
+      return;
+    }
+    this.#pending += 1;
+    const previous = this.#tails.get(sessionId);
+    const perform = () => this.#perform(echo, work);
+    const tail: Promise<void> = (previous === undefined ? perform() : previous.then(perform)).then(() => {
+      this.#pending -= 1;
+      if (this.#tails.get(sessionId) === tail) this.#tails.delete(sessionId);
+    });
+    this.#tails.set(sessionId, tail);
+  }
+
+  /** @throws HoldfastError `too_many_subscriptions` */
+  requireRoom(): void {
+    const { limits, sessions } = this.#context;
+    if (sessions.subscriptionCount(this.#connection) < limits.maxSubscriptions) return;
+    throw new HoldfastError('too_many_subscriptions', `A connection has at most ${limits.maxSubscriptions}`);
+  }
+
+  fail(error: HoldfastError, { id, session_id }: Echo): void {
+    this.#connection.send({
+      type: 'error',
+      code: error.code,
+      message: error.message,
+      retryable: error.retryable,
+      ...(error.retryAfterMs === undefined ? {} : { retry_after_ms: error.retryAfterMs }),
+      ...(error.field === undefined ? {} : { field: error.field }),
+      ...(id === undefined ? {} : { id }),
+      ...(session_id === undefined ? {} : { session_id }),
+    });
+  }
+
+  /**
+   * Charges one frame; a refused one too, so that who goes on sending goes into debt.
+   * @returns 0, or how long to wait
+   */
+  #charge(): number {
+    const { clock, limits } = this.#context;
+    const waitMs = this.#bucket.take(1, limits.frames, clock.monotonicMs());
+    if (waitMs === 0) return 0;
+    this.#bucket.tokens -= 1;
+    if (this.#bucket.tokens < -MAX_DEBT_BURSTS * limits.frames.burst) this.#connection.close('rate_limited');
+    return waitMs;
+  }
+
+  #accept(message: ClientMessage): void {
+    if (message.type === 'subscribe' && message.sessions.length > 1) {
+      const { clock, limits } = this.#context;
+      const nowMs = clock.monotonicMs();
+      this.#batchBucket ??= new TokenBucket(limits.batch, nowMs);
+      const waitMs = this.#batchBucket.take(message.sessions.length, limits.batch, nowMs);
+      if (waitMs > 0) {
+        this.#rateLimited(waitMs, message);
+        return;
+      }
+    }
+    dispatch(message, this.#connection, this, this.#context.sessions);
+  }
+
+  #bad(error: DecodeError): void {
+    this.#badFrames += 1;
+    const details = error.field === undefined ? {} : { field: error.field };
+    this.fail(new HoldfastError(error.code, error.message, details), error);
+    if (this.#badFrames >= this.#context.limits.maxBadFrames) this.#connection.close('protocol_violation');
+  }
+
+  #rateLimited(retryAfterMs: number, message: ClientMessage | DecodeError): void {
+    this.#context.telemetry.rateLimited();
+    const session_id = 'session_id' in message ? message.session_id : undefined;
+    this.fail(new HoldfastError('rate_limited', 'Too many frames', { retryAfterMs }), { id: message.id, session_id });
+  }
+
+  async #perform(echo: Echo, work: () => Promise<void>): Promise<void> {
+    if (!this.#connection.open) return;
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof HoldfastError) {
+        this.fail(error, echo);
+        return;
+      }
+      this.#context.log.error({ error, connection: this.#connection.id }, 'request failed unexpectedly');
+      this.fail(new HoldfastError('internal', 'The node failed to handle this'), echo);
+    }
+  }
+}

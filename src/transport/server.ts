@@ -1,0 +1,129 @@
+/** The gateway's public port. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type Clock, systemClock } from '../lib/clock.js';
+import type { Log } from '../lib/log.js';
+import { HoldfastError } from '../protocol/errors.js';
+import { AddressLimit, trustedProxies } from './addresses.js';
+import type { AuthenticationOptions } from './authenticate.js';
+import type { Connection, ConnectionLimits } from './connection.js';
+import { httpApp, type PageMount } from './http.js';
+import type { OriginPolicy } from './origin.js';
+import type { SessionsApi } from './sessions-api.js';
+import type { TransportTelemetry } from './telemetry.js';
+import { TimerWheel } from './timer-wheel.js';
+import { upgradeListener } from './upgrade.js';
+
+export interface GatewayServerOptions {
+  host: string;
+  /** 0 for any free one. */
+  port: number;
+  nodeId: string;
+  sessions: SessionsApi;
+  authentication: AuthenticationOptions;
+  origins: OriginPolicy;
+  /** SHA-256 of the backend's API keys. */
+  apiKeyHashes: readonly Buffer[];
+  /** Addresses and CIDR blocks of the proxies whose X-Forwarded-For is believed. */
+  trustedProxies: readonly string[];
+  maxConnections: number;
+  maxConnectionsPerAddress: number;
+  /** How long a client may take to send its request; a connection that sends none is closed too. */
+  requestTimeoutMs: number;
+  limits: ConnectionLimits;
+  page: readonly PageMount[];
+  /** True while this node should get no more work. */
+  overloaded(): boolean;
+  telemetry: TransportTelemetry;
+  log: Log;
+  clock?: Clock;
+}
+
+export interface GatewayServer {
+  /** @throws NodeJS.ErrnoException such as EADDRINUSE */
+  listen(): Promise<{ port: number }>;
+  /** The open connections. */
+  connections(): ReadonlySet<Connection>;
+  /** From now on upgrades are answered 503 with Retry-After; what is open stays open. */
+  refuseUpgrades(retryAfterMs: number): void;
+  /** Ends what is still open and stops listening. */
+  close(): Promise<void>;
+}
+
+/** A storm of reconnects is longer than the default queue of 511. */
+const BACKLOG = 4096;
+const WHEEL_TICKS_PER_TIMEOUT = 32;
+const OVERLOAD_RETRY_MS = 5_000;
+
+export function createGatewayServer(options: GatewayServerOptions): GatewayServer {
+  const { limits, log, requestTimeoutMs, telemetry } = options;
+  const connections = new Set<Connection>();
+  const addresses = new AddressLimit(options.maxConnectionsPerAddress);
+  const tickMs = Math.ceil(Math.min(limits.pongTimeoutMs, limits.pingIntervalMs) / WHEEL_TICKS_PER_TIMEOUT);
+  const wheel = new TimerWheel(tickMs, Math.max(limits.pongTimeoutMs, limits.pingIntervalMs));
+  let drainRetryMs: number | undefined;
+
+  const http = createServer(
+    {
+      headersTimeout: requestTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: requestTimeoutMs / 4,
+      keepAliveTimeout: requestTimeoutMs,
+    },
+    httpApp(options),
+  );
+
+  function unavailable() {
+    if (drainRetryMs !== undefined) {
+      const error = new HoldfastError('draining', 'This node is shutting down', { retryAfterMs: drainRetryMs });
+      return { reason: 'draining', error } as const;
+    }
+    if (connections.size < options.maxConnections && !options.overloaded()) return undefined;
+    const error = new HoldfastError('overloaded', 'This node is full', { retryAfterMs: OVERLOAD_RETRY_MS });
+    return { reason: 'overloaded', error } as const;
+  }
+
+  const onUpgrade = upgradeListener({
+    ...options,
+    clock: options.clock ?? systemClock,
+    trusted: trustedProxies(options.trustedProxies),
+    addresses,
+    wheel,
+    unavailable,
+    onOpen(connection) {
+      connections.add(connection);
+      telemetry.connections(connections.size);
+    },
+    onGone(connection) {
+      addresses.leave(connection.addressSlot);
+      connections.delete(connection);
+      telemetry.connections(connections.size);
+    },
+  });
+  http.on('upgrade', onUpgrade);
+
+  return {
+    listen() {
+      wheel.start();
+      return new Promise((resolve, reject) => {
+        http.once('error', reject);
+        http.listen({ host: options.host, port: options.port, backlog: BACKLOG }, () => {
+          http.off('error', reject);
+          http.on('error', (error) => log.error({ error }, 'listener failed'));
+          resolve({ port: (http.address() as AddressInfo).port });
+        });
+      });
+    },
+    connections: () => connections,
+    refuseUpgrades(retryAfterMs) {
+      drainRetryMs = retryAfterMs;
+    },
+    async close() {
+      wheel.stop();
+      const stopped = new Promise<void>((resolve) => http.close(() => resolve()));
+      for (const connection of connections) connection.terminate();
+      http.closeAllConnections();
+      await stopped;
+    },
+  };
+}

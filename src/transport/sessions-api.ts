@@ -1,0 +1,41 @@
+import type { OwnershipState, Subscription } from '../protocol/messages.js';
+import type { Subscriber } from '../session/subscriber.js';
+
+export interface ClaimDetails {
+  session_id: string;
+  attempt_id?: string;
+  force?: boolean;
+}
+
+/** A session as the application's backend sees it. */
+export interface SessionReport {
+  session_id: string;
+  state: OwnershipState;
+  owner_epoch: number;
+  rev: number;
+  principal?: string;
+  connection_id?: string;
+  node?: string;
+  /** When the lease or the grace period ends, ms since 1970 by the store's clock. */
+  until?: number;
+}
+
+/** What the transport needs of the session domain. All throw HoldfastError for what the caller is meant to see. */
+export interface SessionsApi {
+  /** Sends the acknowledgement itself, so that nothing of the session precedes it. */
+  subscribe(subscriber: Subscriber, subscription: Subscription, id: string | undefined): Promise<void>;
+  unsubscribe(subscriber: Subscriber, sessionId: string): Promise<void>;
+  /** Sends the acknowledgement itself. */
+  claim(subscriber: Subscriber, request: ClaimDetails, id: string | undefined): Promise<void>;
+  release(subscriber: Subscriber, sessionId: string): Promise<void>;
+  /**
+   * The connection is gone. Its leases become held (`holdMs`: the grace period if absent) or, with `release`, free.
+   * Resolves once the store knows, which may take as long as the store is away.
+   */
+  closed(subscriber: Subscriber, how: { release: boolean; holdMs?: number }): Promise<void>;
+  inspect(sessionId: string): Promise<SessionReport>;
+  giveOwner(sessionId: string, target: { connection_id?: string; principal?: string }): Promise<SessionReport>;
+  removeOwner(sessionId: string): Promise<SessionReport>;
+  /** Those under way included. */
+  subscriptionCount(subscriber: Subscriber): number;
+}

@@ -1,0 +1,164 @@
+/** The page of `holdfast dev`: one session, seen and driven from as many tabs as one likes. */
+import { ClientError, createClient, isSubscribed, type Session, type TokenStorage } from '../client/index.js';
+import { isSessionId } from '../protocol/session-id.js';
+import { Countdown } from './countdown.js';
+import { describe, describeConnection, REASONS } from './words.js';
+
+const MAX_LOG_ENTRIES = 200;
+
+function element<T extends HTMLElement = HTMLElement>(id: string): T {
+  const found = document.getElementById(id);
+  if (found === null) throw new Error(`the page has no #${id}`);
+  return found as T;
+}
+
+/** Undefined where the browser's settings forbid it. */
+function tabStorage(): TokenStorage | undefined {
+  try {
+    return window.sessionStorage;
+  } catch {
+    return undefined;
+  }
+}
+
+function sessionIdInUrl(): string {
+  try {
+    const id = decodeURIComponent(location.hash.slice(1));
+    return isSessionId(id) ? id : 'demo:1';
+  } catch {
+    return 'demo:1';
+  }
+}
+
+function gatewayUrl(): string {
+  const url = new URL('v1/connect', new URL('.', location.href));
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+  return url.href;
+}
+
+const button = (id: string) => element<HTMLButtonElement>(id);
+const buttons = {
+  claim: button('claim'),
+  force: button('force'),
+  release: button('release'),
+  unsubscribe: button('unsubscribe'),
+  drop: button('drop'),
+  away: button('away'),
+};
+const countdown = new Countdown({
+  box: element('grace'),
+  bar: element<HTMLProgressElement>('grace-bar'),
+  left: element('grace-left'),
+});
+
+const sessionId = sessionIdInUrl();
+const storage = tabStorage();
+const client = createClient({ url: gatewayUrl(), ...(storage !== undefined && { storage }) });
+let session = subscribe();
+
+function log(text: string, isProblem = false): void {
+  const list = element('log');
+  const entry = document.createElement('li');
+  const time = document.createElement('time');
+  const now = new Date();
+  time.dateTime = now.toISOString();
+  time.textContent = now.toTimeString().slice(0, 8);
+  const words = document.createElement('span');
+  words.textContent = text;
+  if (isProblem) words.className = 'problem';
+  entry.append(time, words);
+  list.prepend(entry);
+  while (list.childElementCount > MAX_LOG_ENTRIES) list.lastElementChild?.remove();
+}
+
+function subscribe(): Session {
+  const subscribed = client.session(sessionId);
+  subscribed.on('state', ({ state, previous }) => {
+    showGrace(subscribed);
+    render();
+    if (state.name === 'owner' && previous.name !== 'owner')
+      log(`You are the owner, epoch ${state.ownership.ownerEpoch}`);
+    if (previous.name === 'owner' && isSubscribed(state)) log('You are no longer the owner');
+  });
+  subscribed.on('ownership', ({ ownership, reason }) => {
+    log(
+      `Session ${ownership.state}: ${REASONS[reason] ?? reason} (epoch ${ownership.ownerEpoch}, rev ${ownership.rev})`,
+    );
+  });
+  subscribed.on('error', (error) => log(`${error.code}: ${error.message}`, true));
+  return subscribed;
+}
+
+/** The gateway's clock may differ from this machine's, so never more than the whole grace period is believed. */
+function showGrace({ state }: Session): void {
+  if (state.name === 'held_by_other') {
+    const { until = 0, graceMs } = state.ownership;
+    countdown.start(Math.max(0, until - Date.now()), graceMs);
+  } else if (state.name === 'reconnecting' && state.wasOwner) {
+    countdown.start(state.ownership.graceMs, state.ownership.graceMs);
+  } else countdown.stop();
+}
+
+function render(): void {
+  const { state } = session;
+  const isAway = client.connection.name === 'paused';
+  const { headline, detail } = describe(state, isAway);
+  element('status').dataset['state'] = state.name;
+  element('headline').textContent = headline;
+  element('detail').textContent = detail;
+  document.title = `${headline} · ${sessionId}`;
+
+  const ownership = 'ownership' in state ? state.ownership : undefined;
+  element('epoch').textContent = ownership === undefined ? '–' : String(ownership.ownerEpoch);
+  element('rev').textContent = ownership === undefined ? '–' : String(ownership.rev);
+  const welcome = client.connection.name === 'open' ? client.connection.welcome : undefined;
+  element('connection').textContent = welcome?.connection_id ?? '–';
+  element('node').textContent = welcome?.node ?? '–';
+
+  const owns = state.name === 'owner' || state.name === 'unconfirmed';
+  const subscribed = isSubscribed(state);
+  buttons.claim.disabled = !subscribed || owns || ownership?.state !== 'free';
+  buttons.force.disabled = !subscribed || owns || ownership?.state === 'free';
+  buttons.release.disabled = !owns;
+  buttons.unsubscribe.disabled = !subscribed && state.name !== 'stopped';
+  buttons.unsubscribe.textContent = state.name === 'stopped' ? 'Subscribe' : 'Unsubscribe';
+  buttons.drop.disabled = client.connection.name !== 'open';
+  buttons.away.textContent = isAway ? 'Come back' : 'Stay away';
+  buttons.away.setAttribute('aria-pressed', String(isAway));
+}
+
+/** Runs what the person asked for; what the gateway refuses goes into the log. */
+function onClick(target: HTMLButtonElement, action: () => Promise<void> | void): void {
+  target.addEventListener('click', async () => {
+    try {
+      await action();
+    } catch (error) {
+      if (!(error instanceof ClientError)) throw error;
+      log(`${error.code}: ${error.message}`, true);
+    }
+    render();
+  });
+}
+
+onClick(buttons.claim, () => session.claim());
+onClick(buttons.force, () => session.claim({ force: true }));
+onClick(buttons.release, () => session.release());
+onClick(buttons.unsubscribe, () => {
+  if (session.state.name !== 'stopped') return session.unsubscribe();
+  session = subscribe();
+});
+onClick(buttons.drop, () => client.reconnect());
+onClick(buttons.away, () => (client.connection.name === 'paused' ? client.resume() : client.pause()));
+
+client.on('connection', (state) => {
+  const text = describeConnection(state);
+  if (text !== undefined) log(text, state.name === 'stopped');
+  render();
+});
+client.on('error', (error) => log(`${error.code}: ${error.message}`, true));
+window.addEventListener('hashchange', () => location.reload());
+
+element('session-id').textContent = sessionId;
+element<HTMLAnchorElement>('second-tab').href = `#${sessionId}`;
+if (location.hash === '') history.replaceState(null, '', `#${sessionId}`);
+render();

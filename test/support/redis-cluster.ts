@@ -1,0 +1,44 @@
+import { freePorts } from './ports.js';
+import { eventually, type PrivateRedis, redisCall, startPrivateRedis } from './redis-process.js';
+
+const SLOTS = 16_384;
+
+export interface RedisCluster {
+  /** `redis+cluster://` with every master. */
+  readonly url: string;
+  readonly masters: readonly PrivateRedis[];
+  stop(): Promise<void>;
+}
+
+/** A cluster of masters without replicas that have the slots in equal ranges. */
+export async function startRedisCluster(masters = 3): Promise<RedisCluster> {
+  const busPorts = await freePorts(masters);
+  const nodes: PrivateRedis[] = [];
+  const stop = async () => {
+    await Promise.all(nodes.map((node) => node.stop()));
+  };
+  try {
+    for (const busPort of busPorts) {
+      const args = ['--cluster-enabled', 'yes', '--cluster-port', `${busPort}`, '--cluster-node-timeout', '2000'];
+      nodes.push(await startPrivateRedis({ args }));
+    }
+    for (const [i, { port }] of nodes.entries()) {
+      const [from, to] = [Math.ceil((i * SLOTS) / masters), Math.ceil(((i + 1) * SLOTS) / masters) - 1];
+      await redisCall(port, 'CLUSTER', 'ADDSLOTSRANGE', from, to);
+      await redisCall(port, 'CLUSTER', 'SET-CONFIG-EPOCH', i + 1);
+    }
+    const first = nodes[0]?.port ?? 0;
+    for (const [i, { port }] of nodes.entries()) {
+      if (i > 0) await redisCall(first, 'CLUSTER', 'MEET', '127.0.0.1', port, busPorts[i] ?? 0);
+    }
+    const isReady = async ({ port }: PrivateRedis) => {
+      const info = String(await redisCall(port, 'CLUSTER', 'INFO'));
+      return info.includes('cluster_state:ok') && info.includes(`cluster_size:${masters}\r\n`);
+    };
+    for (const node of nodes) await eventually('the cluster', () => isReady(node), 20_000);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`, masters: nodes, stop };
+}

@@ -1,0 +1,83 @@
+import { HoldfastError } from '../../src/protocol/errors.js';
+import type { Subscription } from '../../src/protocol/messages.js';
+import type { Subscriber } from '../../src/session/subscriber.js';
+import type { ClaimDetails, SessionReport, SessionsApi } from '../../src/transport/sessions-api.js';
+
+const STATE = { state: 'free', owner_epoch: 1, rev: 1 } as const;
+
+/** Sessions that nobody owns, and a record of what the transport asked for. */
+export class FakeSessions implements SessionsApi {
+  readonly calls: string[] = [];
+  readonly subscribers = new Map<string, Subscriber>();
+  readonly departures: { id: string; release: boolean; holdMs?: number }[] = [];
+  /** Awaited by each request of a session before it is handled. */
+  readonly gates = new Map<string, Promise<void>>();
+  error: Error | undefined;
+  /** What `closed` waits for. */
+  departure: Promise<void> | undefined;
+  readonly #subscriptions = new Map<Subscriber, Set<string>>();
+
+  async subscribe(subscriber: Subscriber, subscription: Subscription, id: string | undefined): Promise<void> {
+    const sessionId = subscription.session_id;
+    const own = this.#subscriptions.get(subscriber) ?? new Set();
+    this.#subscriptions.set(subscriber, own.add(sessionId));
+    await this.#handle('subscribe', sessionId);
+    this.subscribers.set(sessionId, subscriber);
+    subscriber.send({
+      type: 'subscribe_ack',
+      ...(id === undefined ? {} : { id }),
+      session_id: sessionId,
+      owner: false,
+      ...STATE,
+      grace_ms: 1,
+    });
+  }
+
+  async unsubscribe(subscriber: Subscriber, sessionId: string): Promise<void> {
+    await this.#handle('unsubscribe', sessionId);
+    if (this.#subscriptions.get(subscriber)?.delete(sessionId)) return;
+    throw new HoldfastError('not_subscribed', 'subscribe first');
+  }
+
+  async claim(subscriber: Subscriber, request: ClaimDetails, id: string | undefined): Promise<void> {
+    await this.#handle(request.force ? 'force' : 'claim', request.session_id);
+    const echo = id === undefined ? {} : { id };
+    const session_id = request.session_id;
+    subscriber.send({ type: 'claim_ack', ...echo, session_id, owner: true, ...STATE, grace_ms: 1 });
+  }
+
+  async release(_subscriber: Subscriber, sessionId: string): Promise<void> {
+    await this.#handle('release', sessionId);
+  }
+
+  async closed(subscriber: Subscriber, how: { release: boolean; holdMs?: number }): Promise<void> {
+    this.#subscriptions.delete(subscriber);
+    this.departures.push({ id: subscriber.id, ...how });
+    await this.departure;
+  }
+
+  async inspect(sessionId: string): Promise<SessionReport> {
+    await this.#handle('inspect', sessionId);
+    return { session_id: sessionId, ...STATE };
+  }
+
+  async giveOwner(sessionId: string, target: { connection_id?: string; principal?: string }): Promise<SessionReport> {
+    await this.#handle('give', sessionId);
+    return { session_id: sessionId, ...STATE, state: 'owned', ...target };
+  }
+
+  async removeOwner(sessionId: string): Promise<SessionReport> {
+    await this.#handle('remove', sessionId);
+    return { session_id: sessionId, ...STATE };
+  }
+
+  subscriptionCount(subscriber: Subscriber): number {
+    return this.#subscriptions.get(subscriber)?.size ?? 0;
+  }
+
+  async #handle(verb: string, sessionId: string): Promise<void> {
+    await this.gates.get(sessionId);
+    this.calls.push(`${verb} ${sessionId}`);
+    if (this.error !== undefined) throw this.error;
+  }
+}
