@@ -76,20 +76,24 @@ function bareClient(port: number): Client {
 }
 
 function socketIoClient(port: number, index: number): Client {
-  let recovery = '';
+  let pid = '';
+  let offset = '';
   let first = true;
+  let recovered = false;
   return {
     socket: undefined,
     async connect() {
       const socket = await RawSocket.open(port, '/socket.io/?EIO=4&transport=websocket');
       this.socket = socket;
       return answerOf(socket, undefined, (text) => {
-        if (text.startsWith('0')) socket.send(`40${recovery}`);
+        if (text.startsWith('0')) socket.send(offset === '' ? '40' : `40${JSON.stringify({ pid, offset })}`);
         else if (text.startsWith('40')) {
-          recovery = JSON.stringify({ pid: JSON.parse(text.slice(2)).pid, offset: '' });
+          pid = (JSON.parse(text.slice(2)) as { pid: string }).pid;
           socket.send(`420["drive","s${index}"]`);
         } else if (text.startsWith('430')) {
-          const [recovered] = JSON.parse(text.slice(3)) as [boolean];
+          recovered = (JSON.parse(text.slice(3)) as [boolean])[0];
+        } else if (text.startsWith('42')) {
+          offset = (JSON.parse(text.slice(2)) as [string, string])[1];
           const expected = first || recovered;
           first = false;
           return expected;

@@ -80,9 +80,17 @@ async function assembleClientPackage(): Promise<void> {
   for (const [file, content] of files) await put(join(CLIENT_PACKAGE, file), content);
 }
 
+/** The compiler remembers what it wrote, not what somebody deleted since. */
+async function forgetIfIncomplete(sources: readonly string[]): Promise<void> {
+  const complete = sources.every((file) => !file.endsWith('.ts') || existsSync(join(DIST, file.replace(/ts$/, 'js'))));
+  if (complete) return;
+  for (const name of ['node', 'browser']) await rm(join(DIST, `${name}.tsbuildinfo`), { force: true });
+}
+
 async function build(): Promise<void> {
   const sources = await filesBelow(SRC);
   if (existsSync(DIST)) await prune(new Set(sources));
+  await forgetIfIncomplete(sources);
   const compiled = await Promise.allSettled(['tsconfig.build.json', 'tsconfig.browser.json'].map(compile));
   const errors = compiled.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
   if (errors.length > 0) throw new CompileError(errors.map(({ message }) => message).join(''));

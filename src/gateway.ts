@@ -122,7 +122,13 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
       store_unreachable: () => !store.reachable(),
       events_not_delivered: () => !store.bus.healthy(),
     },
-    metrics,
+    metrics: {
+      contentType: metrics.contentType,
+      render() {
+        sessions.report();
+        return metrics.render();
+      },
+    },
   });
 
   async function stop(): Promise<void> {

@@ -13,6 +13,8 @@ io.on('connection', (socket) => {
   socket.on('drive', (session, acknowledge) => {
     void socket.join(session);
     acknowledge(socket.recovered);
+    // State is recovered from the offset of a broadcast that the client has seen.
+    io.to(session).emit('owned');
   });
 });
 server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () => process.stdout.write(`${server.address().port}\n`));

@@ -37,6 +37,7 @@ interface TokenOptions {
   rights?: RightsRule[];
 }
 
+const USED_SETTINGS = ['jwtSecret', 'jwtIssuer', 'jwtAudience'] as const;
 const DEFAULT_TTL_SECONDS = 3_600;
 const EVERYTHING: RightsRule[] = [{ sessions: '*', allow: ['watch', 'own', 'send', 'signal'] }];
 
@@ -50,9 +51,9 @@ export function issueTokenCommand(): Command {
       'what it allows, as often as needed (default: *=watch,own,send,signal)',
       rule,
     );
-  return addSettings(command, SERVE_DEFAULTS, ['jwtSecret', 'jwtIssuer', 'jwtAudience']).action(async () => {
+  return addSettings(command, SERVE_DEFAULTS, USED_SETTINGS).action(async () => {
     const options = command.opts<TokenOptions>();
-    const { jwtSecret, jwtIssuer, jwtAudience } = readSettings(command, SERVE_DEFAULTS).config;
+    const { jwtSecret, jwtIssuer, jwtAudience } = readSettings(command, SERVE_DEFAULTS, USED_SETTINGS).config;
     const [signing] = jwtSecret === undefined ? [] : parseSecrets(jwtSecret);
     if (signing === undefined)
       throw new ConfigError([`${envName('jwtSecret')} is missing: the token is signed with it`]);

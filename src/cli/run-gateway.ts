@@ -18,26 +18,24 @@ export async function runGateway(
   onStarted: (gateway: Gateway) => void,
 ): Promise<void> {
   const log = createLogger({ nodeId: config.nodeId, level: config.logLevel });
-  let running: Gateway | undefined;
-  let stopping = false;
+  const exitAtOnce = (signal: keyof typeof EXIT_CODES): void => process.exit(EXIT_CODES[signal]);
+  let onSignal = exitAtOnce;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => onSignal(signal));
 
-  async function stop(gateway: Gateway): Promise<void> {
-    stopping = true;
+  // Loaded here, so that the other commands answer without it.
+  const { startGateway } = await import('../gateway.js');
+  const gateway = await startGateway(config, { ...extras, log });
+
+  async function stop(): Promise<void> {
     setTimeout(() => process.exit(0), config.drainMs + CLOSE_MARGIN_MS).unref();
     await gateway.drain();
     await gateway.close();
     process.exit(0);
   }
 
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      if (running === undefined || stopping) process.exit(EXIT_CODES[signal]);
-      void stop(running);
-    });
-  }
-
-  // Loaded here, so that the other commands answer without it.
-  const { startGateway } = await import('../gateway.js');
-  running = await startGateway(config, { ...extras, log });
-  onStarted(running);
+  onSignal = () => {
+    onSignal = exitAtOnce;
+    void stop();
+  };
+  onStarted(gateway);
 }

@@ -22,11 +22,10 @@ function placeholder(name: SettingName): string {
 }
 
 function description(name: SettingName, defaults: CommandDefaults): string {
-  const { help, unit, defaultText } = infoOf(name);
-  const value: unknown =
-    defaults[name] ?? (defaultText === undefined ? configSchema.shape[name].parse(undefined) : undefined);
-  const fallback = value === undefined ? defaultText : `${String(value)}${unit === undefined ? '' : ` ${unit}`}`;
-  return fallback === undefined ? help : `${help} (default: ${fallback})`;
+  const { help, unit = '', defaultText } = infoOf(name);
+  const value = defaults[name] ?? (defaultText === undefined ? configSchema.shape[name].parse(undefined) : undefined);
+  const text = value === undefined ? defaultText : `${JSON.stringify(value).replace(/["[\]]/g, '')} ${unit}`.trim();
+  return text === undefined ? help : `${help} (default: ${text})`;
 }
 
 const FILE_ONLY = SETTING_NAMES.filter((name) => infoOf(name).fileOnly).join(', ');
@@ -53,9 +52,14 @@ export function addSettings(
 }
 
 /** @throws ConfigError */
-export function readSettings(command: Command, defaults: CommandDefaults): LoadedConfig {
+export function readSettings(
+  command: Command,
+  defaults: CommandDefaults,
+  used: readonly SettingName[] = SETTING_NAMES,
+): LoadedConfig {
   const options = command.opts<{ config?: string } & Partial<Record<SettingName, string | true>>>();
-  return loadConfig({ file: options.config, env: process.env, flags: options, defaults });
+  const flags = Object.fromEntries(used.map((name) => [name, options[name]]));
+  return loadConfig({ file: options.config, env: process.env, flags, defaults });
 }
 
 /**

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { type Config, configSchema, ENTRY_KEYS, SETTING_NAMES, type SettingName } from '../config.js';
 import { CONFIG_ENV } from './names.js';
 import { shown } from './show.js';

@@ -12,8 +12,8 @@ const URL_QUERY = /\?.*$/s;
 export function masked(name: SettingName, value: unknown): unknown {
   if (value === undefined) return undefined;
   if (infoOf(name).secret) return HIDDEN;
-  if (name !== 'redisUrl') return value;
-  return String(value).replace(URL_CREDENTIALS, '//(hidden)@').replace(URL_QUERY, '?(hidden)');
+  if (name !== 'redisUrl' || typeof value !== 'string') return value;
+  return value.replace(URL_CREDENTIALS, '//(hidden)@').replace(URL_QUERY, '?(hidden)');
 }
 
 /** A value as JSON, cut where it is long. */

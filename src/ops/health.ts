@@ -2,7 +2,7 @@
  * The internal port: `/livez`, `/readyz`, `/metrics`. Liveness is the event loop's alone: restarting a node because
  * Redis is away would only cut its connections. Readiness says why it is refused.
  */
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /** Reasons for not being ready by name, such as `draining`; each is true while it applies. */
@@ -48,7 +48,7 @@ export function createInternalServer({ host, port, checks, metrics }: InternalSe
     '/metrics': async (response) => answer(response, 200, metrics.contentType, await metrics.render()),
   };
 
-  const server = createServer(async (request, response) => {
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const [path = ''] = (request.url ?? '').split('?', 1);
     const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
     if (route === undefined) return answer(response, 404, 'text/plain', 'Try /livez, /readyz or /metrics\n');
@@ -58,7 +58,9 @@ export function createInternalServer({ host, port, checks, metrics }: InternalSe
     } catch {
       answer(response, 500, 'text/plain', 'Failed\n');
     }
-  });
+  }
+
+  const server = createServer((request, response) => void handle(request, response));
 
   return {
     listen: () =>

@@ -49,13 +49,6 @@ export class Reconciliation {
         repaired += await this.#node.resync(sessionIds.slice(start, start + CHUNK));
       }
       if (repaired > 0) this.#node.deps.log.warn({ sessions: repaired }, 'sessions put right');
-      this.#count();
     }
-  }
-
-  #count(): void {
-    const counts = { free: 0, owned: 0, held: 0 };
-    for (const { view } of this.#node.hub.channels.values()) counts[view?.state ?? 'free']++;
-    this.#node.deps.telemetry.counts(counts, this.#node.leases.size);
   }
 }

@@ -159,6 +159,13 @@ export class Sessions {
     return this.#changes.remove(sessionId);
   }
 
+  /** Tells the telemetry how many sessions and leases there are here now. */
+  report(): void {
+    const counts = { free: 0, owned: 0, held: 0 };
+    for (const { view } of this.#node.hub.channels.values()) counts[view?.state ?? 'free']++;
+    this.#node.deps.telemetry.counts(counts, this.#node.leases.size);
+  }
+
   start(): void {
     this.#sweeper.start();
     this.#reconciliation.start();

@@ -6,7 +6,7 @@ import type { Log } from '../lib/log.js';
 import { HoldfastError } from '../protocol/errors.js';
 import { AddressLimit, trustedProxies } from './addresses.js';
 import type { AuthenticationOptions } from './authenticate.js';
-import type { Connection, ConnectionLimits } from './connection.js';
+import type { Connection, ConnectionLimits, GatewaySocket } from './connection.js';
 import { httpApp, type PageMount } from './http.js';
 import type { OriginPolicy } from './origin.js';
 import type { SessionsApi } from './sessions-api.js';
@@ -58,6 +58,7 @@ const OVERLOAD_RETRY_MS = 5_000;
 export function createGatewayServer(options: GatewayServerOptions): GatewayServer {
   const { limits, log, requestTimeoutMs, telemetry } = options;
   const connections = new Set<Connection>();
+  const refused = new Set<GatewaySocket>();
   const addresses = new AddressLimit(options.maxConnectionsPerAddress);
   const tickMs = Math.ceil(Math.min(limits.pongTimeoutMs, limits.pingIntervalMs) / WHEEL_TICKS_PER_TIMEOUT);
   const wheel = new TimerWheel(tickMs, Math.max(limits.pongTimeoutMs, limits.pingIntervalMs));
@@ -90,6 +91,7 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
     addresses,
     wheel,
     unavailable,
+    refused,
     onOpen(connection) {
       connections.add(connection);
       telemetry.connections(connections.size);
@@ -121,7 +123,7 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
     async close() {
       wheel.stop();
       const stopped = new Promise<void>((resolve) => http.close(() => resolve()));
-      for (const connection of connections) connection.terminate();
+      for (const socket of [...connections, ...refused]) socket.terminate();
       http.closeAllConnections();
       await stopped;
     },

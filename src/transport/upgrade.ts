@@ -29,6 +29,8 @@ export interface UpgradeContext extends ConnectionContext {
   /** Why this node takes no connection now, or undefined. */
   unavailable(): { reason: 'draining' | 'overloaded'; error: HoldfastError } | undefined;
   onOpen(connection: Connection): void;
+  /** Sockets that are in the closing handshake because of their credential; maintained here. */
+  refused: Set<GatewaySocket>;
 }
 
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
@@ -82,7 +84,11 @@ export function upgradeListener(context: UpgradeContext): UpgradeListener {
     context.telemetry.refused('credential');
     context.log.info({ reason: error.message }, 'credential refused');
     socket.on('error', ignore);
-    socket.on('close', () => context.addresses.leave(slot));
+    context.refused.add(socket);
+    socket.on('close', () => {
+      context.refused.delete(socket);
+      context.addresses.leave(slot);
+    });
     const reason = error.expired ? 'login_expired' : 'bad_credential';
     socket.close(CLOSE_CODES[reason], reason);
   }
@@ -116,12 +122,15 @@ export function upgradeListener(context: UpgradeContext): UpgradeListener {
       return reject(socket, 'too_many_connections', error);
     }
     let upgraded = false;
+    // The answer and the first frame leave together.
+    socket.cork();
     server.handleUpgrade(request, socket, head, (webSocket) => {
       upgraded = true;
       socket.off('error', ignore);
       if (identity instanceof CredentialError) rejectCredential(webSocket, slot, identity);
       else accept(webSocket, slot, identity, request);
     });
+    socket.uncork();
     if (!upgraded) {
       context.addresses.leave(slot);
       context.telemetry.refused('malformed');

@@ -11,15 +11,20 @@ export class Countdown {
     this.#left = elements.left;
   }
 
-  /** @param leftMs what is left now  @param wholeMs the full grace period */
-  start(leftMs: number, wholeMs: number): void {
+  /**
+   * @param leftMs what is left now
+   * @param wholeMs the full grace period
+   */
+  start(leftMs: number, wholeMs: number, onOver = () => {}): void {
     this.stop();
     const endsAtMs = performance.now() + Math.min(leftMs, wholeMs);
     const show = () => {
       const nowLeftMs = Math.max(0, endsAtMs - performance.now());
       this.#bar.value = wholeMs > 0 ? nowLeftMs / wholeMs : 0;
       this.#left.textContent = `${(nowLeftMs / 1000).toFixed(1)} s`;
-      if (nowLeftMs === 0) clearInterval(this.#timer);
+      if (nowLeftMs > 0) return;
+      clearInterval(this.#timer);
+      onOver();
     };
     this.#box.hidden = false;
     this.#timer = setInterval(show, 100);

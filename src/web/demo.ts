@@ -81,9 +81,7 @@ function subscribe(): Session {
     if (previous.name === 'owner' && isSubscribed(state)) log('You are no longer the owner');
   });
   subscribed.on('ownership', ({ ownership, reason }) => {
-    log(
-      `Session ${ownership.state}: ${REASONS[reason] ?? reason} (epoch ${ownership.ownerEpoch}, rev ${ownership.rev})`,
-    );
+    log(`Session ${ownership.state}: ${REASONS[reason] ?? reason} (rev ${ownership.rev})`);
   });
   subscribed.on('error', (error) => log(`${error.code}: ${error.message}`, true));
   return subscribed;
@@ -95,7 +93,10 @@ function showGrace({ state }: Session): void {
     const { until = 0, graceMs } = state.ownership;
     countdown.start(Math.max(0, until - Date.now()), graceMs);
   } else if (state.name === 'reconnecting' && state.wasOwner) {
-    countdown.start(state.ownership.graceMs, state.ownership.graceMs);
+    const { graceMs } = state.ownership;
+    countdown.start(graceMs, graceMs, () => {
+      element('detail').textContent = 'The grace period is over: whoever comes next may have the session.';
+    });
   } else countdown.stop();
 }
 
@@ -124,7 +125,7 @@ function render(): void {
   buttons.unsubscribe.textContent = state.name === 'stopped' ? 'Subscribe' : 'Unsubscribe';
   buttons.drop.disabled = client.connection.name !== 'open';
   buttons.away.textContent = isAway ? 'Come back' : 'Stay away';
-  buttons.away.setAttribute('aria-pressed', String(isAway));
+  buttons.away.classList.toggle('quiet', !isAway);
 }
 
 /** Runs what the person asked for; what the gateway refuses goes into the log. */

@@ -33,8 +33,8 @@ export function lockContract(name: string, make: () => Promise<LockHarness>): vo
         inside -= 1;
         done += 1;
       };
-      const locks = [harness.lock, harness.other];
-      await Promise.all(Array.from({ length: 6 }, (_, i) => locks[i % 2]?.withLock(id, 10_000, work)));
+      const lockOf = (i: number) => (i % 2 === 0 ? harness.lock : harness.other);
+      await Promise.all(Array.from({ length: 6 }, (_, i) => lockOf(i).withLock(id, 10_000, work)));
       expect([most, done]).toEqual([1, 6]);
     });
 

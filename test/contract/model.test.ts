@@ -3,10 +3,11 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Command } from '../../src/session/machine.js';
 import type { OwnershipEvent, SessionView } from '../../src/session/ports.js';
+import { testRedis } from '../support/redis.js';
 import { type Act, acts, commandOf, type Progress } from './commands.js';
 import { Bench, LONG_MS, type StoreHarness, startedHarness } from './harness.js';
 import { memoryHarness } from './memory-harness.js';
-import { redisHarness } from './redis-harness.js';
+import { redisHarnesses } from './redis-harness.js';
 
 /** Nothing but the leases of one millisecond may end within a sequence. */
 const TIMINGS = { attemptWindowMs: LONG_MS, handoverPatienceMs: LONG_MS };
@@ -99,7 +100,8 @@ class System {
 let harnesses: StoreHarness[] = [];
 
 beforeAll(async () => {
-  harnesses = [await startedHarness(memoryHarness, TIMINGS), await startedHarness(redisHarness, TIMINGS)];
+  const { store } = redisHarnesses(() => testRedis().url);
+  harnesses = [await startedHarness(memoryHarness, TIMINGS), await startedHarness(store, TIMINGS)];
 });
 
 afterAll(() => Promise.all(harnesses.map((harness) => harness.close())));

@@ -1,29 +1,29 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Log } from '../../src/lib/log.js';
 import { RedisBus } from '../../src/store/redis/bus.js';
 import { connectRedis, type RedisConnection } from '../../src/store/redis/client.js';
 import { RedisLock } from '../../src/store/redis/lock.js';
 import { RedisOwnershipStore } from '../../src/store/redis/ownership-store.js';
-import type { StoreTelemetry } from '../../src/store/redis/telemetry.js';
-import { testRedis } from '../support/redis.js';
+import { noTelemetry, silentLog } from '../store/redis-store.js';
+import type { BusHarness } from './bus.contract.js';
 import { type MakeHarness, TEST_TIMINGS } from './harness.js';
+import type { LockHarness } from './lock.contract.js';
 
-const silentLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-const telemetry: StoreTelemetry = { command: () => {}, connection: () => {}, gap: () => {}, probe: () => {} };
-
-/** Two nodes' connections to the run's Redis, under a prefix of their own, whose keys `close` deletes. */
-export async function connectTwo(): Promise<{
+interface TwoNodes {
   first: RedisConnection;
   second: RedisConnection;
   close(): Promise<void>;
-}> {
-  const { url, prefix } = testRedis();
-  const options = { prefix, log: silentLog, telemetry };
+}
+
+/** Two nodes' connections, with a key prefix of their own; `close` deletes their keys. */
+async function connectTwo(url: string): Promise<TwoNodes> {
+  const options = { prefix: `hft-${randomUUID().slice(0, 8)}`, log: silentLog, telemetry: noTelemetry };
   const [first, second] = await Promise.all([connectRedis(url, options), connectRedis(url, options)]);
   const close = async () => {
     for (const redis of first.masters()) {
-      for await (const keys of redis.scanStream({ match: `${prefix}:*`, count: 1_000 })) {
-        if (keys.length > 0) await redis.unlink(keys);
+      for await (const keys of redis.scanStream({ match: `${options.prefix}:*`, count: 1_000 })) {
+        // One key a command: in a cluster they have different slots.
+        await Promise.all((keys as string[]).map((key) => redis.unlink(key)));
       }
     }
     await Promise.all([first.close(), second.close()]);
@@ -31,20 +31,40 @@ export async function connectTwo(): Promise<{
   return { first, second, close };
 }
 
-export const redisHarness: MakeHarness = async (overrides) => {
-  const timings = { ...TEST_TIMINGS, ...overrides };
-  const { first, second, close } = await connectTwo();
-  const bus = new RedisBus(second);
-  return {
-    store: new RedisOwnershipStore(first, timings, telemetry),
-    other: new RedisOwnershipStore(second, timings, telemetry),
-    bus,
-    lock: new RedisLock(first),
-    timings,
-    wait: (ms) => sleep(ms),
-    close: async () => {
-      await bus.close();
-      await close();
-    },
+/** Makes the harnesses of all three contracts over the Redis that `url` gives. */
+export function redisHarnesses(url: () => string) {
+  const store: MakeHarness = async (overrides) => {
+    const timings = { ...TEST_TIMINGS, ...overrides };
+    const { first, second, close } = await connectTwo(url());
+    const bus = new RedisBus(second);
+    return {
+      store: new RedisOwnershipStore(first, timings, noTelemetry),
+      other: new RedisOwnershipStore(second, timings, noTelemetry),
+      bus,
+      lock: new RedisLock(first),
+      timings,
+      wait: (ms) => sleep(ms),
+      close: async () => {
+        await bus.close();
+        await close();
+      },
+    };
   };
-};
+  const bus = async (): Promise<BusHarness> => {
+    const { first, second, close } = await connectTwo(url());
+    const [own, other] = [new RedisBus(first), new RedisBus(second)];
+    return {
+      bus: own,
+      other,
+      close: async () => {
+        await Promise.all([own.close(), other.close()]);
+        await close();
+      },
+    };
+  };
+  const lock = async (): Promise<LockHarness> => {
+    const { first, second, close } = await connectTwo(url());
+    return { lock: new RedisLock(first), other: new RedisLock(second), ttlMs: 2_000, close };
+  };
+  return { store, bus, lock };
+}

@@ -97,6 +97,18 @@ export function transferContract(make: MakeHarness): void {
       expect((await store.transfer(request)).result).toBe('done');
     });
 
+    test('is done under a lock that was waited for', async () => {
+      const { store, lock } = harness;
+      const session = await bench.session();
+      const { view } = await store.claim(session.claim('c_1'));
+      const first = lock.withLock(session.id, 1_000, () => new Promise((resolve) => setTimeout(resolve, 20)));
+      const second = await lock.withLock(session.id, 2_000, (lockValue) =>
+        store.transfer(session.transfer(view.epoch, 'c_2', { lockValue })),
+      );
+      await first;
+      expect(second.result).toBe('done');
+    });
+
     test('the same request again is answered the same and changes nothing', async () => {
       const { store, lock } = harness;
       const session = await bench.session();

@@ -75,7 +75,7 @@ it('names metrics as Prometheus asks', async () => {
 
 const hasPromtool = spawnSync('promtool', ['--version']).status === 0;
 
-it.skipIf(!hasPromtool)('passes promtool check metrics', async () => {
+it.skipIf(!hasPromtool)('passes promtool check metrics (skipped where promtool is not on the PATH)', async () => {
   const metrics = new Metrics();
   exercise(metrics);
   const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: await metrics.render() });

@@ -21,7 +21,7 @@ afterAll(() => cluster.stop());
 beforeEach(async () => {
   node = await watchedBus(cluster.url, 'hft');
   other = await watchedBus(cluster.url, 'hft');
-  await eventually('a healthy bus', async () => node.bus.healthy());
+  await eventually('healthy buses', async () => node.bus.healthy() && other.bus.healthy());
   await Promise.all(sessions.map((id) => node.bus.subscribe(id)));
 });
 

@@ -40,11 +40,11 @@ export async function watchedBus(url: string, prefix = `hft-${randomUUID().slice
   if (connection.kind !== 'cluster') {
     const commands = connection.commands as Redis;
     const duplicate = commands.duplicate.bind(commands);
-    commands.duplicate = ((options) => {
+    commands.duplicate = (options) => {
       const made = duplicate(options);
-      subscribers.push(made as Redis);
+      subscribers.push(made);
       return made;
-    }) as typeof duplicate;
+    };
   }
   const bus = new RedisBus(connection);
   const watched: WatchedBus = {

@@ -130,6 +130,7 @@ export class GatewayCluster {
   }
 
   async stop(): Promise<void> {
+    for (const client of this.clients) client.terminate();
     await this.#haproxy?.stop();
     await Promise.all(this.nodes.map((node) => node.kill()));
     await Promise.all(this.#proxies.map((proxy) => proxy.stop()));

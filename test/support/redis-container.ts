@@ -1,9 +1,23 @@
 import { existsSync } from 'node:fs';
 import { createConnection } from 'node:net';
 
-/** Redis in a container, if Docker answers within a second; else undefined. */
-export async function startRedisContainer(): Promise<{ url: string; stop(): Promise<void> } | undefined> {
+interface RedisContainer {
+  url: string;
+  stop(): Promise<void>;
+}
+
+/** Redis in a container; undefined where Docker does not answer within a second or cannot run it. */
+export async function startRedisContainer(): Promise<RedisContainer | undefined> {
   if (!(await dockerAnswers())) return undefined;
+  try {
+    return await start();
+  } catch (error) {
+    console.warn(`Docker answers, but runs no Redis: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}
+
+async function start(): Promise<RedisContainer> {
   const { GenericContainer } = await import('testcontainers');
   const container = await new GenericContainer('redis:8-alpine')
     .withCommand(['redis-server', '--save', '', '--appendonly', 'no', '--maxmemory-policy', 'noeviction'])

@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { HoldfastError } from '../../src/protocol/errors.js';
+import { ALL_RIGHTS } from '../../src/session/rights.js';
 import {
   Client,
   clientFrame,
@@ -89,7 +91,7 @@ describe('requests', () => {
     client.send({ type: 'claim', id: '3', session_id: 'fast' });
     client.send({ type: 'ping', id: '4' });
     const ids = [await client.next(), await client.next()].map((message) => 'id' in message && message.id);
-    expect(ids.sort()).toEqual(['3', '4']);
+    expect(new Set(ids)).toEqual(new Set(['3', '4']));
     gate.open();
     expect(await client.next()).toMatchObject({ id: '1' });
     expect(await client.next()).toMatchObject({ id: '2' });
@@ -306,6 +308,18 @@ describe('the frames of a raw client', () => {
   });
 });
 
+it('random bytes end connections and nothing else', async () => {
+  const { port, sessions } = await startGateway();
+  const other = await connected(port);
+  for (let i = 0; i < 100; i += 1) {
+    const socket = await rawSocket(port);
+    socket.resume();
+    socket.end(Buffer.concat([Buffer.from(i % 4 === 0 ? '' : upgradeHead()), randomBytes(1 + i * 7)]));
+  }
+  await until(() => sessions.departures.length >= 75, 15_000);
+  expect(await other.ask({ type: 'ping' })).toEqual({ type: 'pong' });
+});
+
 describe('closing', () => {
   it.each([
     ['revoked', 4001, true],
@@ -349,5 +363,16 @@ describe('closing', () => {
     expect(await client.closed()).toMatchObject({ code: 1006 });
     await until(() => server.connections().size === 0);
     expect(sessions.departures).toHaveLength(1);
+  });
+
+  it('of the server does not wait for refused clients that linger', async () => {
+    const authentication = { anonymous: false, rightsFor: () => ALL_RIGHTS };
+    const { port, server, reports } = await startGateway({ authentication });
+    const socket = await rawSocket(port);
+    socket.write(upgradeHead());
+    await until(() => reports.counts.get('refused:credential') === 1);
+    const started = performance.now();
+    await server.close();
+    expect(performance.now() - started).toBeLessThan(1_000);
   });
 });

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { type ClientOptions, WebSocket } from 'ws';
@@ -100,8 +101,8 @@ export class Client {
 
   constructor(port: number, options: ClientOptions = {}, protocols: string[] = ['holdfast.v1']) {
     this.socket = new WebSocket(`ws://127.0.0.1:${port}/v1/connect`, protocols, options);
-    this.socket.on('message', (data) => {
-      this.#received.push(JSON.parse(String(data)) as ServerMessage);
+    this.socket.on('message', (data: Buffer) => {
+      this.#received.push(JSON.parse(data.toString()) as ServerMessage);
       this.#wake();
     });
     this.socket.on('error', () => {});
@@ -145,7 +146,7 @@ export async function refusedUpgrade(
 ): Promise<{ status: number; headers: Record<string, string | string[] | undefined>; body: Record<string, unknown> }> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, { headers });
   socket.on('error', () => {});
-  const [, response] = (await once(socket, 'unexpected-response')) as [unknown, import('node:http').IncomingMessage];
+  const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage];
   let text = '';
   for await (const chunk of response) text += String(chunk);
   return { status: response.statusCode ?? 0, headers: response.headers, body: JSON.parse(text) };

@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
-import { describe, expect, it } from 'vitest';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { AddressLimit, addressKey, clientAddress, trustedProxies } from '../../src/transport/addresses.js';
 import { NO_SLOT, TimerWheel, type WheelItem } from '../../src/transport/timer-wheel.js';
 import { TokenBucket } from '../../src/transport/token-bucket.js';
@@ -103,6 +105,38 @@ describe('the timer wheel', () => {
     turn(wheel, 20);
     expect([first.woken, second.woken]).toEqual([1, 0]);
   });
+});
+
+it('the timer wheel wakes after what had arrived was read', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const [peer] = (await once(server, 'connection')) as [Socket];
+  peer.resume();
+  const wheel = new TimerWheel(10, 100);
+  onTestFinished(() => {
+    wheel.stop();
+    client.destroy();
+    server.close();
+  });
+  const bytesRead = new Promise<number>((resolve) => {
+    const item = {
+      wheelSlot: NO_SLOT,
+      wake() {
+        resolve(peer.bytesRead);
+        return 0;
+      },
+    };
+    // Timers run right after this, without another look at the sockets.
+    setImmediate(() => {
+      wheel.start();
+      wheel.add(item, 0);
+      client.write('x');
+      const resumesAtMs = performance.now() + 50;
+      while (performance.now() < resumesAtMs);
+    });
+  });
+  expect(await bytesRead).toBe(1);
 });
 
 describe('the token bucket', () => {

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { coalesceWrites } from './coalesce.js';
 import { messageOf } from './errors.js';
 
 const BEAT_MS = 1_000;
@@ -152,6 +153,7 @@ export class SubscriberLink {
 
   #connect(): void {
     const client = this.#options.connect();
+    coalesceWrites(client);
     this.#client = client;
     this.#connections += 1;
     this.#beatDue = false;
@@ -185,6 +187,7 @@ export class SubscriberLink {
     await Promise.all(batches(missing).map((batch) => this.#subscribe(batch)));
     if (client !== this.#client || this.#refused) return;
     this.#live = true;
+    this.#silentBeats = 0;
     const again = this.#wasLive;
     this.#wasLive = true;
     this.#options.onLive(again);

@@ -53,7 +53,7 @@ function singleServer(commands: Redis): ChannelServers {
  * a loss nor a refused subscription.
  */
 function clusterServers(cluster: Cluster): ChannelServers {
-  const slots = PARTITION_TAGS.map((tag) => new Command('spublish', [`{${tag}}`]).getSlot() as number);
+  const slots = PARTITION_TAGS.map((tag) => new Command('spublish', [`{${tag}}`]).getSlot());
   return {
     sharded: true,
     serverOf: (partition) => cluster.slots[slots[partition] ?? 0]?.[0],

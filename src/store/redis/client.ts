@@ -1,5 +1,6 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { Log } from '../../lib/log.js';
+import { coalesceWrites } from './coalesce.js';
 import { ErrorLog } from './error-log.js';
 import { Keys } from './keys.js';
 import { connectFault, firstReady } from './requirements.js';
@@ -107,6 +108,8 @@ export async function connectRedis(url: string, options: RedisConnectionOptions)
   const { log, telemetry, connectWithinMs = FIRST_CONNECT_MS } = options;
   const commands = target.kind === 'cluster' ? createCluster(target) : createSingle(target);
   new ErrorLog(log, telemetry).watch(commands);
+  if (commands instanceof Cluster) commands.on('+node', coalesceWrites);
+  else coalesceWrites(commands);
   try {
     await firstReady(commands, connectWithinMs);
   } catch (error) {

@@ -33,14 +33,6 @@ export class Keys {
     return this.channelBase(partitionOf(sessionId)) + sessionId;
   }
 
-  /** The session whose channel this is; undefined for any other channel. */
-  sessionOf(channel: string): string | undefined {
-    const start = channel.indexOf('}:s:', this.prefix.length);
-    if (start === -1) return undefined;
-    const sessionId = channel.slice(start + '}:s:'.length);
-    return channel === this.channel(sessionId) ? sessionId : undefined;
-  }
-
   /** Hash: the session's ownership record. */
   owner(sessionId: string): string {
     return `${this.channel(sessionId)}:owner`;

@@ -155,7 +155,7 @@ export class RedisOwnershipStore implements OwnershipStore {
           keys.push(this.#keys.owner(sessionId));
           args.push(sessionId, connectionId, epoch);
         }
-        return [...((await this.#run(verb, keys, args)) as string)];
+        return ((await this.#run(verb, keys, args)) as string).split('');
       },
     );
   }

@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis';
 import type { RedisClient, RedisConnection } from './client.js';
 import { messageOf, RedisRequirementError } from './errors.js';
 import type { RedisTarget } from './url.js';
@@ -13,14 +14,16 @@ export async function checkRequirements(connection: RedisConnection): Promise<vo
   const infos = await Promise.all(
     masters.map((master) =>
       master.info().catch((error: unknown) => {
-        throw new RedisRequirementError(explain(error, addressOf(master.options)));
+        throw new RedisRequirementError(explain(error, addressOf(master)));
       }),
     ),
   );
-  for (const [i, master] of masters.entries()) check(infos[i] ?? '', addressOf(master.options), connection.kind);
+  for (const [i, master] of masters.entries()) check(infos[i] ?? '', addressOf(master), connection.kind);
 }
 
-function addressOf({ host, port }: { host?: string | undefined; port?: number | undefined }): string {
+function addressOf({ options, stream }: Redis): string {
+  // What the Sentinels named is known only to the socket.
+  const { host, port } = options.sentinels ? { host: stream.remoteAddress, port: stream.remotePort } : options;
   return `Redis at ${host ?? 'localhost'}:${port ?? 6379}`;
 }
 
@@ -61,15 +64,16 @@ const FINAL = /WRONGPASS|NOAUTH|NOPERM|invalid (username-)?password|cluster supp
 /** Resolves when the client can send commands; rejects on a final error, or with the last one after `withinMs`. */
 export function firstReady(client: RedisClient, withinMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    let last: unknown = new Error(`no answer within ${withinMs} ms`);
+    let last: Error | undefined;
     const settle = (done: () => void) => {
       clearTimeout(timer);
       client.off('ready', onReady).off('error', onError).off('node error', onError);
       done();
     };
     const onReady = () => settle(resolve);
-    const onError = (error: unknown) => {
-      last = error;
+    const onError = (error: Error) => {
+      // What follows from an earlier error explains nothing.
+      if (last === undefined || !messageOf(error).includes('Connection is closed.')) last = error;
       if (FINAL.test(messageOf(error))) settle(() => reject(error));
     };
     const onInfo = (info: string) => {
@@ -78,7 +82,7 @@ export function firstReady(client: RedisClient, withinMs: number): Promise<void>
     const timer = setTimeout(async () => {
       // Connected and yet not ready: ioredis waits while Redis loads its data, and does not say so.
       if (client.status === 'connect') await client.info('persistence').then(onInfo, onError);
-      settle(() => reject(last));
+      settle(() => reject(last ?? new Error(`no answer within ${withinMs} ms`)));
     }, withinMs);
     client.on('ready', onReady).on('error', onError).on('node error', onError);
   });

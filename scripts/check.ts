@@ -1,0 +1,96 @@
+/**
+ * All static checks: `npm run check`, with `--packages` also of the packages as they would be published. They run side
+ * by side; each prints one line, and its findings where it has any.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { layoutProblems } from './layout.js';
+
+const ROOT = resolve(import.meta.dirname, '..');
+const PACKAGES = ['.', 'dist/packages/holdfast-client'];
+
+interface Result {
+  ok: boolean;
+  output: string;
+}
+
+type Check = () => Promise<Result>;
+
+/** Runs a program of a dev dependency. */
+function program(name: string, ...args: string[]): Promise<Result> {
+  return new Promise((done) => {
+    const child = spawn(join(ROOT, 'node_modules/.bin', name), args, {
+      cwd: ROOT,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, FORCE_COLOR: process.stdout.isTTY ? '1' : '0' },
+    });
+    let output = '';
+    const keep = (chunk: Buffer) => {
+      output += chunk.toString();
+    };
+    child.stdout.on('data', keep);
+    child.stderr.on('data', keep);
+    child.on('error', (error) => done({ ok: false, output: error.message }));
+    child.on('close', (code) => done({ ok: code === 0, output }));
+  });
+}
+
+/** Packs as npm would publish and looks at the tarball, from outside of the repository's own resolution. */
+async function packed(tool: 'publint' | 'attw', folder: string): Promise<Result> {
+  const place = mkdtempSync(join(tmpdir(), 'holdfast-pack-'));
+  try {
+    const pack = await npmPack(folder, place);
+    if (!pack.ok) return pack;
+    const tarball = join(place, pack.output);
+    return tool === 'publint'
+      ? await program('publint', 'run', tarball, '--strict')
+      : await program('attw', tarball, '--profile', 'esm-only', '--no-emoji');
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
+}
+
+function npmPack(folder: string, place: string): Promise<Result> {
+  return new Promise((done) => {
+    const args = ['pack', resolve(ROOT, folder), '--ignore-scripts', '--silent', '--pack-destination', place];
+    const child = spawn('npm', args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] });
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    child.on('close', (code) => done({ ok: code === 0, output: output.trim() }));
+  });
+}
+
+async function run(name: string, check: Check): Promise<boolean> {
+  const startedMs = performance.now();
+  const { ok, output } = await check();
+  const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1);
+  process.stdout.write(`${ok ? 'ok    ' : 'FAILED'}  ${name.padEnd(28)} ${seconds.padStart(5)} s\n`);
+  if (!ok) process.stdout.write(`${output.trimEnd()}\n\n`);
+  return ok;
+}
+
+const checks: Record<string, Check> = {
+  'types: node, tests, scripts': () => program('tsc', '-p', 'tsconfig.json'),
+  'types: client and page': () => program('tsc', '-p', 'tsconfig.browser.json', '--noEmit', '--incremental', 'false'),
+  'types: tests of the client': () => program('tsc', '-p', 'tsconfig.client-test.json'),
+  lint: () => program('oxlint', '--type-aware', '--quiet'),
+  'format and import order': () => program('biome', 'check', '--error-on-warnings', '.'),
+  'unused files and exports': () => program('knip', '--no-progress'),
+  layout: async () => {
+    const problems = layoutProblems(ROOT);
+    return { ok: problems.length === 0, output: problems.join('\n') };
+  },
+};
+
+if (process.argv.includes('--packages')) {
+  for (const folder of PACKAGES) {
+    for (const tool of ['publint', 'attw'] as const) checks[`${tool}: ${folder}`] = () => packed(tool, folder);
+  }
+}
+
+const results = await Promise.all(Object.entries(checks).map(([name, check]) => run(name, check)));
+process.exitCode = results.every(Boolean) ? 0 : 1;

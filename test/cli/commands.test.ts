@@ -1,0 +1,163 @@
+import { decodeJwt, jwtVerify } from 'jose';
+import { describe, expect, it } from 'vitest';
+import { SETTING_NAMES } from '../../src/config.js';
+import { holdfast } from './run-holdfast.js';
+
+/** `NAME=value` lines as an environment. */
+function environmentOf(lines: string): Record<string, string> {
+  return Object.fromEntries(
+    lines
+      .trim()
+      .split('\n')
+      .map((line) => line.split(/=(.*)/s).slice(0, 2)),
+  );
+}
+
+describe('keygen', () => {
+  it('prints secrets with which serve is content, different each time', async () => {
+    const [first, second] = await Promise.all([holdfast(['keygen']), holdfast(['keygen'])]);
+    const env = environmentOf(first.stdout);
+    expect(Object.keys(env)).toEqual(['HOLDFAST_SECRET', 'HOLDFAST_API_KEY', 'HOLDFAST_JWT_SECRET']);
+    const all = [...Object.values(env), ...Object.values(environmentOf(second.stdout))];
+    expect(new Set(all).size).toBe(6);
+    for (const secret of all) expect(Buffer.from(secret, 'base64url')).toHaveLength(32);
+
+    const check = await holdfast(['check-config', '--auth', 'jwt'], env);
+    expect(check).toEqual({ code: 0, signal: null, stdout: 'The settings are in order.\n', stderr: '' });
+  });
+});
+
+describe('settings that serve refuses', () => {
+  it('say how to make secrets', async () => {
+    const { code, stdout, stderr } = await holdfast(['serve']);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toContain('HOLDFAST_SECRET is missing: make one with `holdfast keygen`');
+    expect(stderr).toContain('--auth is missing');
+    expect(stderr.trim().split('\n')).toHaveLength(2);
+  });
+
+  it('are all told by check-config, a line each', async () => {
+    const { code, stderr } = await holdfast(['check-config', '--port', '99999', '--grace-ms', '30s'], {
+      HOLDFAST_SECRET: 'hush',
+      HOLDFAST_GRACE: '1',
+    });
+    expect(code).toBe(1);
+    expect(stderr.trim().split('\n')).toHaveLength(4);
+    expect(stderr).toMatch(/^(holdfast: .*\n)+$/);
+    expect(stderr).not.toContain('hush');
+  });
+});
+
+describe('print-config', () => {
+  const env = {
+    HOLDFAST_SECRET: 'very-secret-'.repeat(4),
+    HOLDFAST_REDIS_URL: 'redis://user:very-secret@127.0.0.1:6379',
+    HOLDFAST_GRACE_MS: '7000',
+  };
+
+  it('tells value and source of every setting as JSON, and no secret', async () => {
+    const { code, stdout } = await holdfast(['print-config', '--json', '--port', '1234'], env);
+    expect(code).toBe(0);
+    expect(stdout).not.toContain('very-secret');
+    const settings = JSON.parse(stdout) as Record<string, { value: unknown; source: string }>;
+    expect(Object.keys(settings)).toEqual(SETTING_NAMES);
+    expect(settings).toMatchObject({
+      host: { value: '0.0.0.0', source: 'default' },
+      port: { value: 1234, source: 'flag' },
+      graceMs: { value: 7000, source: 'env' },
+      secret: { value: '(hidden)', source: 'env' },
+      apiKey: { value: null, source: 'default' },
+      redisUrl: { value: 'redis://(hidden)@127.0.0.1:6379', source: 'env' },
+    });
+  });
+
+  it('is a table otherwise', async () => {
+    const { stdout } = await holdfast(['print-config'], env);
+    expect(stdout).toMatch(/^setting +source +value\n/);
+    expect(stdout).toMatch(/^graceMs +env +7000$/m);
+    expect(stdout).not.toContain('very-secret');
+    expect(stdout.trim().split('\n')).toHaveLength(SETTING_NAMES.length + 1);
+  });
+});
+
+describe('issue-token', () => {
+  const env = { HOLDFAST_JWT_SECRET: `new:${'n'.repeat(32)},old:${'o'.repeat(32)}` };
+
+  it('signs with the first secret', async () => {
+    const args = ['--principal', 'ada', '--ttl', '15m', '--rights', 'doc:*=watch,own', '--rights', 'chat:1=watch'];
+    const { code, stdout } = await holdfast(['issue-token', ...args], { ...env, HOLDFAST_JWT_ISSUER: 'here' });
+    expect(code).toBe(0);
+    const { payload } = await jwtVerify(stdout.trim(), Buffer.from('n'.repeat(32)), { algorithms: ['HS256'] });
+    expect(payload).toMatchObject({
+      sub: 'ada',
+      iss: 'here',
+      rights: [
+        { sessions: 'doc:*', allow: ['watch', 'own'] },
+        { sessions: 'chat:1', allow: ['watch'] },
+      ],
+    });
+    expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(900);
+  });
+
+  it('allows everything but force for an hour unless told otherwise', async () => {
+    const { stdout } = await holdfast(['issue-token', '--principal', 'ada'], env);
+    const { exp = 0, iat = 0, ...claims } = decodeJwt(stdout.trim());
+    expect(exp - iat).toBe(3600);
+    expect(claims['rights']).toEqual([{ sessions: '*', allow: ['watch', 'own', 'send', 'signal'] }]);
+  });
+
+  it('needs the secret', async () => {
+    const { code, stderr } = await holdfast(['issue-token', '--principal', 'ada']);
+    expect([code, stderr]).toEqual([1, 'holdfast: HOLDFAST_JWT_SECRET is missing: the token is signed with it\n']);
+  });
+
+  it.each([
+    [['--principal', ' ada'], 'without space around'],
+    [['--principal', 'ada', '--ttl', '15'], 'a number and its unit'],
+    [['--principal', 'ada', '--rights', 'doc'], 'rights'],
+    [['--principal', 'ada', '--rights', '*=fly'], 'watch, own, send, signal, force'],
+    [[], '--principal'],
+  ])('refuses %j', async (args, reason) => {
+    const { code, stderr } = await holdfast(['issue-token', ...args], env);
+    expect(code).toBe(2);
+    expect(stderr).toContain(reason);
+  });
+});
+
+describe('usage', () => {
+  it.each([
+    [['serve', '--grace-m', '1'], '--grace-ms'],
+    [['sevre'], 'serve'],
+    [['serve', '--port'], 'argument missing'],
+    [['serve', 'now'], 'too many arguments'],
+  ])('%j is wrong', async (args, hint) => {
+    const { code, stdout, stderr } = await holdfast(args);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(hint);
+  });
+
+  it('of a secret as a flag is refused without showing it', async () => {
+    const { code, stderr } = await holdfast(['serve', '--secret', 'hush-hush']);
+    expect(code).toBe(1);
+    expect(stderr).toContain('HOLDFAST_SECRET_FILE');
+    expect(stderr).not.toContain('hush-hush');
+  });
+
+  it.each(['dev', 'serve', 'check-config', 'print-config', 'issue-token'])(
+    '%s has help with units',
+    async (command) => {
+      const { code, stdout } = await holdfast([command, '--help']);
+      expect(code).toBe(0);
+      expect(stdout).toContain('HOLDFAST_JWT_SECRET');
+      if (command !== 'issue-token') expect(stdout.replace(/\s+/g, ' ')).toContain('(default: 30000 ms)');
+    },
+  );
+
+  it('without a command shows what there is', async () => {
+    const { stdout, stderr } = await holdfast(['--help']);
+    for (const command of ['dev', 'serve', 'check-config', 'print-config', 'keygen', 'issue-token']) {
+      expect(stdout + stderr).toContain(command);
+    }
+    expect((await holdfast(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});

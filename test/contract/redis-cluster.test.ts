@@ -1,0 +1,20 @@
+import { afterAll, beforeAll } from 'vitest';
+import { type RedisCluster, startRedisCluster } from '../support/redis-cluster.js';
+import { busContract } from './bus.contract.js';
+import { lockContract } from './lock.contract.js';
+import { ownershipStoreContract } from './ownership-store.contract.js';
+import { redisHarnesses } from './redis-harness.js';
+
+let cluster: RedisCluster | undefined;
+
+beforeAll(async () => {
+  cluster = await startRedisCluster();
+});
+
+afterAll(() => cluster?.stop());
+
+const harnesses = redisHarnesses(() => cluster?.url ?? '');
+
+ownershipStoreContract('Redis Cluster', harnesses.store);
+busContract('Redis Cluster', harnesses.bus);
+lockContract('Redis Cluster', harnesses.lock);

@@ -1,0 +1,32 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { checkRequirements } from '../../src/store/redis/requirements.js';
+import { type SentinelRedis, startSentinel } from '../support/redis-sentinel.js';
+import { claimOf, type OpenStore, openStore } from './redis-store.js';
+
+let sentinel: SentinelRedis;
+let open: OpenStore;
+
+beforeAll(async () => {
+  sentinel = await startSentinel();
+  open = await openStore(sentinel.url);
+});
+afterAll(async () => {
+  await open?.connection.close();
+  await sentinel?.stop();
+});
+
+test('follows the master through a failover, where owners keep their sessions and epochs go on rising', async () => {
+  await checkRequirements(open.connection);
+  const request = claimOf('chat:1');
+  const { view } = await open.store.claim(request);
+  const lease = { sessionId: 'chat:1', connectionId: request.connectionId, epoch: view.epoch };
+  // The claim is on the replica once this returns.
+  expect(await open.connection.masters()[0]?.wait(1, 5000)).toBe(1);
+  await sentinel.master.kill();
+  const renewed = () => open.store.renew([lease], 60_000).catch(() => ['unavailable']);
+  await expect.poll(renewed, { timeout: 15_000, interval: 100 }).toEqual(['renewed']);
+  expect(open.connection.masters()[0]?.stream.remotePort).toBe(sentinel.replica.port);
+  expect(await open.store.read('chat:1')).toMatchObject({ state: 'owned', epoch: view.epoch });
+  const later = await open.store.claim(claimOf('chat:2'));
+  expect(later.view.epoch).toBeGreaterThan(view.epoch);
+});
