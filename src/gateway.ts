@@ -49,6 +49,8 @@ const RECONNECT_AFTER_MS = 100;
 const RECONNECT_JITTER_MS = 1_000;
 /** The part of the drain in which closes are paced; the rest is for those that are slow to go. */
 const DRAIN_WINDOW = 0.8;
+/** Few connections are not spread over the whole window. */
+const CLOSE_SPACING_MS = 10;
 const PAGE_PARTS = ['', 'web', 'client', 'protocol', 'lib'];
 
 /**
@@ -153,7 +155,7 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
         server.refuseUpgrades(RECONNECT_JITTER_MS);
         await drain({
           connections: server.connections,
-          windowMs: config.drainMs * DRAIN_WINDOW,
+          windowMs: Math.min(config.drainMs * DRAIN_WINDOW, server.connections().size * CLOSE_SPACING_MS),
           deadlineMs: config.drainMs,
           afterMs: RECONNECT_AFTER_MS,
           jitterMs: RECONNECT_JITTER_MS,

@@ -134,9 +134,9 @@ export class Client {
     this.#connection.resume();
   }
 
-  /** Gives the connection up as if it were lost, and makes another. */
+  /** Gives the connection up as if it were lost, and makes another at once. */
   reconnect(): void {
-    this.#connection.drop();
+    this.#connection.reconnect();
   }
 
   /**

@@ -75,9 +75,16 @@ export class Connection {
     this.#enter({ name: 'paused' });
   }
 
-  /** Gives the socket up as it is and connects anew, after the backoff's first step. */
+  /** Gives up a socket that answers nothing. */
   drop(): void {
     if (this.#state.name === 'open' || this.#state.name === 'connecting') this.#lost(ABNORMAL, GONE);
+  }
+
+  /** Connects anew because somebody wants it, which is no failure to back off from. */
+  reconnect(): void {
+    this.#attempt = 0;
+    if (this.#state.name === 'waiting') void this.#connect();
+    else this.drop();
   }
 
   /** Finds out at once whether the connection lives; ends a wait for the next attempt. */

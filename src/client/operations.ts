@@ -10,6 +10,8 @@ export interface Operation {
   readonly message: Extract<ClientMessage, { type: OperationKind }>;
   /** Tries that the gateway answered with "not now". */
   failures: number;
+  /** The owner epoch that was known when it was sent last. */
+  ownerEpoch: number;
   settle(error?: ClientError): void;
 }
 
@@ -55,6 +57,7 @@ export class Operations {
         kind,
         message: messageOf(kind, sessionId, force),
         failures: 0,
+        ownerEpoch: 0,
         settle: (error) => {
           clearTimeout(timer);
           const index = this.#queue.indexOf(operation);

@@ -49,7 +49,8 @@ export interface StateEvents {
   /** A change, or the answer to `claim`. Older ones than what is known are dropped, unless the store lost the record. */
   change: { readonly type: 'change'; readonly owner: boolean; readonly ownership: Ownership; readonly reset: boolean };
   lost: { readonly type: 'lost'; readonly reason: OwnershipLostReason; readonly ownerEpoch: number };
-  released: { readonly type: 'released' };
+  /** The answer to `release`. `ownerEpoch`: what was released. */
+  released: { readonly type: 'released'; readonly ownerEpoch: number };
   disconnect: { readonly type: 'disconnect' };
   stop: { readonly type: 'stop'; readonly reason: StopReason; readonly code?: ErrorCode };
 }
@@ -125,7 +126,9 @@ const onLost = (state: Subscribed, { reason, ownerEpoch }: StateEvents['lost']):
   return { name: 'watching', ownership: { ...rest, state: LEFT_AFTER_LOSS[reason] } };
 };
 
-const onReleased = ({ ownership }: Subscribed): SessionState => {
+const onReleased = (state: Subscribed, { ownerEpoch }: StateEvents['released']): SessionState => {
+  const { ownership } = state;
+  if (ownerEpoch < ownership.ownerEpoch) return state;
   const { until: _until, principal: _principal, ...rest } = ownership;
   return { name: 'watching', ownership: { ...rest, state: 'free' } };
 };

@@ -13,6 +13,7 @@ import { ClientError } from './errors.js';
 import { Exchange } from './exchange.js';
 import { type Operation, Operations } from './operations.js';
 import { randomId } from './random-id.js';
+import { type ErrorMessage, isOfToken, isTriedAgain } from './refusals.js';
 import type { SessionLink } from './session-link.js';
 import {
   IDLE,
@@ -40,19 +41,8 @@ export interface SessionEvents {
 
 type SessionMessage = Exclude<ServerMessage, { type: 'welcome' | 'pong' | 'reconnect' }>;
 type OwnershipLost = Extract<ServerMessage, { type: 'ownership_lost' }>;
-type ErrorMessage = Extract<ServerMessage, { type: 'error' }>;
 
-/** Answered by trying again; a held session is the application's to wait for. */
-const TRIED_AGAIN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'session_busy',
-  'store_unavailable',
-  'rate_limited',
-  'ownership_unconfirmed',
-  'draining',
-  'internal',
-]);
 const ENDS_OWNERSHIP: ReadonlySet<StopReason> = new Set<StopReason>(['unsubscribed', 'rights_lost', 'session_deleted']);
-const TOKEN_REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['invalid_reconnect_token', 'reconnect_token_used']);
 const RETRY_BACKOFF = { baseMs: 250, capMs: 5_000 };
 
 /** One session of a client. Made by `client.session()`; stays subscribed over lost connections until it is stopped. */
@@ -217,10 +207,9 @@ export class Session {
   #onReleased(id: string | undefined): void {
     if (!this.#exchange.awaits(id)) return;
     const operation = this.#exchange.answered();
-    // Unless the event of the release came first, and told of whatever came after it.
-    if (operation !== undefined && operation === this.#operations.current) {
-      this.#link.tokens.delete(this.id);
-      this.#apply({ type: 'released' });
+    if (operation !== undefined) {
+      const isNews = this.#apply({ type: 'released', ownerEpoch: operation.ownerEpoch });
+      if (isNews) this.#link.tokens.delete(this.id);
       operation.settle();
     }
     this.#next();
@@ -250,27 +239,28 @@ export class Session {
     const operation = this.#exchange.answered();
     if (operation === undefined) return this.#onSubscribeRefused(message);
     const { code, retry_after_ms: retryAfterMs } = message;
-    if (TRIED_AGAIN.has(code)) return this.#retry(operation.failures++, message);
+    if (isTriedAgain(message)) return this.#retry(operation.failures++, message);
     if (code === 'not_owner' && operation.kind === 'release') operation.settle();
     else operation.settle(new ClientError(code, message.message, { sessionId: this.id, retryAfterMs }));
     this.#next();
   }
 
   #onSubscribeRefused(message: ErrorMessage): void {
-    const { code, field, retryable } = message;
-    const isOfToken = TOKEN_REFUSALS.has(code) || field?.endsWith('reconnect_token') === true;
-    if (isOfToken && this.#subscription?.reconnect_token !== undefined) {
+    if (isOfToken(message) && this.#subscription?.reconnect_token !== undefined) {
       this.#link.tokens.delete(this.id);
       this.#subscription = undefined;
       this.#link.wantSubscribe();
-    } else if (retryable) this.#retry(this.#subscribeFailures++, message);
+    } else if (message.retryable) this.#retry(this.#subscribeFailures++, message);
     else this.stop('refused', message);
   }
 
-  /** Sends the next operation, or the current one again, unless something is on its way already. */
+  /**
+   * Sends the next operation, or the current one again, unless something is on its way already. That it came true is
+   * not enough to be done with one on its way: only the answer to a claim brings the token.
+   */
   #next(): void {
     const { current: operation } = this.#operations;
-    if (operation === undefined || !isSubscribed(this.#state)) return;
+    if (operation === undefined || this.#exchange.busy || !isSubscribed(this.#state)) return;
     const owns = this.#state.name === 'owner';
     const isDone =
       operation.kind === 'claim' ? owns : operation.kind === 'release' && !owns && this.#state.name !== 'unconfirmed';
@@ -278,7 +268,7 @@ export class Session {
       operation.settle();
       return this.#next();
     }
-    if (this.#exchange.busy) return;
+    operation.ownerEpoch = this.#state.ownership.ownerEpoch;
     const id = this.#link.nextRequestId();
     this.#expectAnswer(id, operation);
     this.#link.send({ ...operation.message, id });

@@ -45,7 +45,7 @@ export function checkSocketOptions({ url, WebSocket, getAccessToken }: SocketOpt
 
 /** A socket that begins to connect, with fresh credentials. @throws whatever the caller's functions throw */
 export async function openSocket({ url, protocols, WebSocket, getAccessToken }: SocketOptions): Promise<SocketLike> {
-  const Constructor = WebSocket ?? (globalThis.WebSocket as unknown as SocketConstructor);
+  const Constructor = WebSocket ?? globalThis.WebSocket;
   const more = typeof protocols === 'function' ? await protocols() : (protocols ?? []);
   const offered = [SUBPROTOCOL, ...more];
   if (getAccessToken === undefined) return new Constructor(url, offered);

@@ -5,7 +5,8 @@ import { errors, jwtVerify } from 'jose';
 /** RFC 7518 §3.2: a key for HS256 has at least as many bits as its hash. */
 export const MIN_JWT_SECRET_BYTES = 32;
 
-const MAX_PRINCIPAL_LENGTH = 256;
+/** Whole characters only: half of a surrogate pair cannot be written as UTF-8. */
+const PRINCIPAL = /^\P{Cs}{1,256}$/su;
 
 export interface JwtOptions {
   /** Any of them verifies, so that a secret can be replaced without logging anybody out. */
@@ -78,8 +79,8 @@ export function createJwtVerifier(options: JwtOptions): JwtVerifier {
   return {
     async verify(token) {
       const { sub, exp, rights } = await payloadOf(token);
-      if (typeof sub !== 'string' || sub.length === 0 || sub.length > MAX_PRINCIPAL_LENGTH || sub.trim() !== sub) {
-        throw new CredentialError(`sub must be 1 to ${MAX_PRINCIPAL_LENGTH} characters without space around them`);
+      if (typeof sub !== 'string' || !PRINCIPAL.test(sub) || sub.trim() !== sub) {
+        throw new CredentialError('sub must be 1 to 256 characters without space around them');
       }
       const expiresAtMs = (exp ?? Number.NaN) * 1000 + options.clockToleranceMs;
       if (!Number.isSafeInteger(Math.floor(expiresAtMs))) throw new CredentialError('exp is out of range');

@@ -119,7 +119,7 @@ export type ServerMessage =
   | { type: 'pong'; id?: string }
   | OwnershipMessage
   | { type: 'ownership_lost'; session_id: string; reason: OwnershipLostReason; owner_epoch: number }
-  | { type: 'unsubscribed'; session_id: string; reason: 'rights_lost' | 'session_deleted' }
+  | { type: 'unsubscribed'; session_id: string; reason: 'removed' }
   | { type: 'reconnect'; after_ms: number; jitter_ms: number; reason: 'drain' | 'rebalance' }
   | {
       type: 'error';

@@ -168,6 +168,7 @@ export class NodeLeases {
         const stamp = this.stamp();
         const results = await this.#store.renew(leases, leaseMs);
         for (const [index, lease] of leases.entries()) this.#settle(lease, results[index] ?? 'lost', stamp);
+        if (results.includes('unavailable')) this.#retryLater(group);
       }
     } catch (error) {
       this.#log.warn({ leases: group.size, error }, 'leases not renewed');
@@ -186,7 +187,7 @@ export class NodeLeases {
       this.#listener.onConfirmed(lease);
     } else if (result === 'missing') {
       this.#listener.onMissing(lease);
-    } else {
+    } else if (result === 'lost') {
       this.#listener.onLost(lease);
     }
   }

@@ -143,7 +143,7 @@ export class OwnerChanges {
       if (before.state === 'owned' && isTarget(before, target)) return infoOf(sessionId, before);
       const { epoch: expectedEpoch } = before;
       const requestId = crypto.randomUUID();
-      await deps.bus.publishOffer({
+      await deps.bus.publish({
         kind: 'transfer_offer',
         sessionId,
         requestId,
@@ -161,6 +161,11 @@ export class OwnerChanges {
       }
       throw new HoldfastError('connection_not_found', 'no such connection follows the session');
     });
+  }
+
+  /** Asks every node to unsubscribe the target's connections, or everyone, from the session. */
+  async removeSubscriptions(sessionId: string, target: OwnerTarget): Promise<void> {
+    await this.#node.deps.bus.publish({ kind: 'subscription_removal', sessionId, target });
   }
 
   /** An offer from the node that holds the lock: takes the session for a connection of this node, if it is here. */
@@ -193,13 +198,16 @@ export class OwnerChanges {
   }
 }
 
-function findTarget(channel: Channel | undefined, offer: TransferOffer): Subscriber | undefined {
+function findTarget(channel: Channel | undefined, { target }: TransferOffer): Subscriber | undefined {
   for (const subscriber of channel?.subscribers.keys() ?? []) {
-    if (!subscriber.open) continue;
-    if (subscriber.id === offer.target.connection_id || subscriber.principal === offer.target.principal)
-      return subscriber;
+    if (subscriber.open && isMeant(subscriber, target)) return subscriber;
   }
   return undefined;
+}
+
+/** Whether the target names this connection, or its principal. */
+export function isMeant(subscriber: Subscriber, target: OwnerTarget): boolean {
+  return subscriber.id === target.connection_id || subscriber.principal === target.principal;
 }
 
 function isTarget(view: SessionView, target: OwnerTarget): boolean {

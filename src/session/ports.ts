@@ -94,8 +94,11 @@ export interface LeaseRef {
   epoch: number;
 }
 
-/** `renewed`; `lost`: another epoch or connection has the session, or nobody; `missing`: the store has no record. */
-export type RenewResult = 'renewed' | 'lost' | 'missing';
+/**
+ * `renewed`; `lost`: another epoch or connection has the session, or nobody; `missing`: the store has no record;
+ * `unavailable`: the part of the store that has this session is away, while others are not.
+ */
+export type RenewResult = 'renewed' | 'lost' | 'missing' | 'unavailable';
 
 export interface ReleaseRequest extends LeaseRef {
   requestId: string;
@@ -161,7 +164,10 @@ export interface OwnershipStore {
   claim(request: ClaimRequest): Promise<ClaimOutcome>;
   reclaim(request: ReclaimRequest): Promise<ClaimOutcome>;
 
-  /** Pushes the deadlines of leases that still stand to now + `leaseMs`; atomic for each lease, not for the batch. */
+  /**
+   * Pushes the deadlines of leases that still stand to now + `leaseMs`; atomic for each lease, not for the batch.
+   * @throws HoldfastError `store_unavailable` when nothing of the store is to be had
+   */
   renew(leases: readonly LeaseRef[], leaseMs: number): Promise<RenewResult[]>;
 
   /** Owned by exactly that connection at that epoch → held until now + `holdMs`. Anything else: nothing happens. */
@@ -203,14 +209,24 @@ export interface TransferOffer {
   target: { connection_id?: string; principal?: string };
 }
 
-export type SessionEvent = OwnershipEvent | TransferOffer;
+/** "Whoever serves these subscribers of the session, unsubscribe them." Without a target: all of them. */
+export interface SubscriptionRemoval {
+  kind: 'subscription_removal';
+  sessionId: string;
+  target: { connection_id?: string; principal?: string };
+}
+
+/** What nodes tell each other of a session, besides the changes that the store's steps publish. */
+export type SessionNotice = TransferOffer | SubscriptionRemoval;
+
+export type SessionEvent = OwnershipEvent | SessionNotice;
 
 /** Fan-out between nodes. At most once, in order per session; a loss is reported as a gap or noticed by a probe. */
 export interface SessionBus {
   /** Resolves once everything published from now on is delivered. */
   subscribe(sessionId: string): Promise<void>;
   unsubscribe(sessionId: string): Promise<void>;
-  publishOffer(offer: TransferOffer): Promise<void>;
+  publish(notice: SessionNotice): Promise<void>;
   /** The one receiver of everything that arrives. Must not throw. */
   onEvent(listener: (event: SessionEvent) => void): void;
   /** Called when events may have been missed and delivery works again. */

@@ -105,7 +105,7 @@ export class SessionNode implements LeaseListener {
   grant(subscriber: Subscriber, sessionId: string, granted: Granted): boolean {
     const { view } = granted;
     if (subscriber.anonymous && view.principal !== subscriber.principal) {
-      subscriber.principal = view.principal;
+      subscriber.restorePrincipal(view.principal);
       this.#restored.add(subscriber);
     }
     const known = this.hub.get(sessionId)?.view;

@@ -4,8 +4,8 @@ import type { ClaimAck, SubscribeAck, Subscription } from '../protocol/messages.
 import { type Acquired, acquire } from './acquisition.js';
 import { HandedOver } from './handover.js';
 import { type Channel, isNewer } from './hub.js';
-import { OwnerChanges, type OwnerTarget, type SessionInfo } from './owner-changes.js';
-import type { SessionView } from './ports.js';
+import { isMeant, OwnerChanges, type OwnerTarget, type SessionInfo } from './owner-changes.js';
+import type { SessionView, SubscriptionRemoval } from './ports.js';
 import { Reconciliation } from './reconciliation.js';
 import { type SessionDependencies, SessionNode } from './session-node.js';
 import type { Subscriber } from './subscriber.js';
@@ -36,7 +36,8 @@ export class Sessions {
     node.onNews = (event) => this.#handedOver.consider(event);
     options.bus.onEvent((event) => {
       if (event.kind === 'ownership') node.announce(event);
-      else void this.#changes.accept(event);
+      else if (event.kind === 'transfer_offer') void this.#changes.accept(event);
+      else this.#removeLocal(event);
     });
     options.bus.onGap(() => void this.#reconciliation.run());
   }
@@ -84,13 +85,11 @@ export class Sessions {
 
   /** @throws HoldfastError `not_subscribed`, `store_unavailable` */
   async unsubscribe(subscriber: Subscriber, sessionId: string): Promise<void> {
-    const own = this.#requireSubscription(subscriber, sessionId);
+    this.#requireSubscription(subscriber, sessionId);
     if (this.#node.leases.of(sessionId, subscriber) !== undefined) {
       await this.#changes.release(subscriber, sessionId, 'unsubscribed');
     }
-    own.delete(sessionId);
-    if (own.size === 0) this.#node.subscriptions.delete(subscriber);
-    this.#leave(subscriber, sessionId);
+    this.#forget(subscriber, sessionId);
   }
 
   /**
@@ -159,6 +158,15 @@ export class Sessions {
     return this.#changes.remove(sessionId);
   }
 
+  /**
+   * Unsubscribes the target's connections from the session on every node, or everyone's; one that owns it releases it.
+   * A node that cannot hear of it now is not waited for.
+   * @throws HoldfastError `store_unavailable`
+   */
+  removeSubscriptions(sessionId: string, target: OwnerTarget): Promise<void> {
+    return this.#changes.removeSubscriptions(sessionId, target);
+  }
+
   /** Tells the telemetry how many sessions and leases there are here now. */
   report(): void {
     const counts = { free: 0, owned: 0, held: 0 };
@@ -176,6 +184,17 @@ export class Sessions {
     this.#node.close();
     this.#handedOver.close();
     await Promise.all([this.#sweeper.stop(), this.#reconciliation.stop(), this.#node.departures.settled()]);
+  }
+
+  #removeLocal({ sessionId, target }: SubscriptionRemoval): void {
+    const everyone = target.connection_id === undefined && target.principal === undefined;
+    for (const subscriber of this.#node.hub.get(sessionId)?.subscribers.keys() ?? []) {
+      if (!everyone && !isMeant(subscriber, target)) continue;
+      const lease = this.#node.leases.of(sessionId, subscriber);
+      if (lease !== undefined) this.#node.depart(lease, { release: true });
+      this.#forget(subscriber, sessionId);
+      subscriber.send({ type: 'unsubscribed', session_id: sessionId, reason: 'removed' });
+    }
   }
 
   #checkSubscription(subscriber: Subscriber, subscription: Subscription): void {
@@ -282,6 +301,13 @@ export class Sessions {
     };
   }
 
+  #forget(subscriber: Subscriber, sessionId: string): void {
+    const own = this.#node.subscriptions.get(subscriber);
+    own?.delete(sessionId);
+    if (own?.size === 0) this.#node.subscriptions.delete(subscriber);
+    this.#leave(subscriber, sessionId);
+  }
+
   #leave(subscriber: Subscriber, sessionId: string): void {
     this.#node.hub.leave(sessionId, subscriber);
     if (this.#node.deps.settingsOf(sessionId).handoverPolicy !== 'oldest_watcher') return;
@@ -296,9 +322,8 @@ export class Sessions {
     return own;
   }
 
-  #requireSubscription(subscriber: Subscriber, sessionId: string): Set<string> {
-    const own = this.#node.subscriptions.get(subscriber);
-    if (own?.has(sessionId)) return own;
+  #requireSubscription(subscriber: Subscriber, sessionId: string): void {
+    if (this.#node.subscriptions.get(subscriber)?.has(sessionId)) return;
     throw new HoldfastError('not_subscribed', 'subscribe to the session first');
   }
 }

@@ -4,12 +4,13 @@ import type { SessionRights } from './rights.js';
 /** A connection as the domain sees it. `send` never throws and never blocks; what it cannot queue it drops by closing. */
 export interface Subscriber {
   readonly id: string;
-  /** Changes once at most: an anonymous connection takes the principal that its reconnect token restores. */
-  principal: string;
+  readonly principal: string;
   readonly anonymous: boolean;
-  rights: SessionRights;
+  readonly rights: SessionRights;
   /** False from the moment that the connection closes. */
   readonly open: boolean;
+  /** An anonymous connection takes the principal, and so the rights, that its reconnect token restores. Once at most. */
+  restorePrincipal(principal: string): void;
   send(message: ServerMessage): void;
   /** A text frame's payload that was rendered once for many. */
   sendRendered(payload: Buffer): void;

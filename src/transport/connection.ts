@@ -7,7 +7,7 @@ import { PROTOCOL_MINOR, type ServerMessage } from '../protocol/messages.js';
 import type { SessionRights } from '../session/rights.js';
 import type { Subscriber } from '../session/subscriber.js';
 import type { AddressSlot } from './addresses.js';
-import type { Identity } from './authenticate.js';
+import type { AuthenticationOptions, Identity } from './authenticate.js';
 import { Inbox } from './inbox.js';
 import type { SessionsApi } from './sessions-api.js';
 import type { TransportTelemetry } from './telemetry.js';
@@ -37,6 +37,7 @@ export interface ConnectionLimits {
 export interface ConnectionContext {
   nodeId: string;
   sessions: SessionsApi;
+  authentication: AuthenticationOptions;
   limits: ConnectionLimits;
   wheel: TimerWheel;
   clock: Clock;
@@ -76,13 +77,13 @@ function onClose(this: WebSocket, code: number, reason: Buffer): void {
 /** One WebSocket. An idle one owns no timer, no map and no closure. */
 export class Connection implements Subscriber, WheelItem {
   readonly id: string;
-  principal: string;
   readonly anonymous: boolean;
-  rights: SessionRights;
   readonly addressSlot: AddressSlot;
   wheelSlot = NO_SLOT;
 
   readonly #context: ConnectionContext;
+  #principal: string;
+  #rights: SessionRights;
   readonly #socket: GatewaySocket;
   readonly #stream: ByteCounter;
   readonly #expiresAtMs: number;
@@ -103,9 +104,9 @@ export class Connection implements Subscriber, WheelItem {
     context: ConnectionContext,
   ) {
     this.id = id;
-    this.principal = identity.principal;
+    this.#principal = identity.principal;
     this.anonymous = identity.anonymous;
-    this.rights = identity.rights;
+    this.#rights = identity.rights;
     this.addressSlot = addressSlot;
     this.#expiresAtMs = identity.expiresAtMs;
     this.#socket = socket;
@@ -124,6 +125,19 @@ export class Connection implements Subscriber, WheelItem {
 
   get open(): boolean {
     return this.#open;
+  }
+
+  get principal(): string {
+    return this.#principal;
+  }
+
+  get rights(): SessionRights {
+    return this.#rights;
+  }
+
+  restorePrincipal(principal: string): void {
+    this.#principal = principal;
+    this.#rights = this.#context.authentication.rightsFor(principal, []);
   }
 
   welcome(): void {

@@ -27,7 +27,7 @@ export interface HttpOptions {
 
 const MAX_BODY = '16kb';
 const CONNECTION_ID: TextRule = { pattern: /^c_[A-Za-z0-9_-]{1,126}$/, rule: 'a connection id' };
-const PRINCIPAL: TextRule = { pattern: /^.{1,256}$/s, rule: 'a string of 1 to 256 characters' };
+const PRINCIPAL: TextRule = { pattern: /^\P{Cs}{1,256}$/su, rule: 'a string of 1 to 256 characters' };
 const PAGE_POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 function sendProblem(response: Response, error: HoldfastError, extra: Record<string, string> = {}): void {
@@ -67,13 +67,24 @@ function sessionIdOf(params: { id: string }): string {
   return isSessionId(params.id) ? params.id : refuse('session_id', SESSION_ID_RULE);
 }
 
-function ownerOf(body: unknown): { connection_id?: string; principal?: string } {
+interface Target {
+  connection_id?: string;
+  principal?: string;
+}
+
+/** @param where what is wrong when both are given: the body or the query */
+function targetOf(given: Record<string, unknown>, where: string): Target {
+  const connectionId = optionalText(given, 'connection_id', CONNECTION_ID);
+  const principal = optionalText(given, 'principal', PRINCIPAL);
+  if (connectionId !== undefined && principal !== undefined) refuse(where, 'not both connection_id and principal');
+  if (connectionId !== undefined) return { connection_id: connectionId };
+  return principal === undefined ? {} : { principal };
+}
+
+function ownerOf(body: unknown): Target {
   if (!isObject(body)) refuse('body', 'a JSON object (Content-Type: application/json)');
-  const connectionId = optionalText(body, 'connection_id', CONNECTION_ID);
-  const principal = optionalText(body, 'principal', PRINCIPAL);
-  if (connectionId !== undefined && principal === undefined) return { connection_id: connectionId };
-  if (principal !== undefined && connectionId === undefined) return { principal };
-  return refuse('body', 'an object with either connection_id or principal');
+  const target = targetOf(body, 'body');
+  return Object.keys(target).length > 0 ? target : refuse('body', 'an object with either connection_id or principal');
 }
 
 /** Whatever was thrown, as an error for the caller. Body parsers and the router throw errors with a 4xx `status`. */
@@ -110,6 +121,13 @@ export function httpApp({ sessions, apiKeyHashes, page, log }: HttpOptions): Exp
     })
     .delete(async ({ params }, response) => void response.json(await sessions.removeOwner(sessionIdOf(params))))
     .all(methodNotAllowed('PUT, DELETE'));
+  app
+    .route('/v1/sessions/:id/subscriptions')
+    .delete(async ({ params, query }, response) => {
+      await sessions.removeSubscriptions(sessionIdOf(params), targetOf(query, 'query'));
+      response.status(204).end();
+    })
+    .all(methodNotAllowed('DELETE'));
 
   for (const { path, directory } of page) {
     const setHeaders = (response: Response) =>

@@ -37,5 +37,7 @@ export interface SessionsApi {
   giveOwner(sessionId: string, target: { connection_id?: string; principal?: string }): Promise<SessionReport>;
   removeOwner(sessionId: string): Promise<SessionReport>;
   /** Those under way included. */
+  /** Unsubscribes the target's connections everywhere; without a target all of the session's. */
+  removeSubscriptions(sessionId: string, target: { connection_id?: string; principal?: string }): Promise<void>;
   subscriptionCount(subscriber: Subscriber): number;
 }

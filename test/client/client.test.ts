@@ -266,6 +266,26 @@ describe('operations', () => {
     await claimed;
   });
 
+  it('a claim is done with its answer, which brings the token, and not with the event that precedes it', async () => {
+    const session = await opened();
+    gateway.socket.acknowledge({ state: 'free' });
+    let done = false;
+    const claimed = session.claim().then(() => (done = true));
+    const { attempt_id } = gateway.socket.last('claim');
+    const event = { type: 'ownership', session_id: 's:1', state: 'owned', owner_epoch: 6, rev: 2, reason: 'claimed' };
+    gateway.socket.receive({ ...event, owner: true });
+    await pass();
+    expect(session.state.name).toBe('owner');
+    expect(done).toBe(false);
+    gateway.socket.breakOff();
+    await reopened();
+    gateway.socket.acknowledge({ state: 'held', owner_epoch: 6, rev: 3 });
+    expect(gateway.socket.last('claim').attempt_id).toBe(attempt_id);
+    const ack = { ...snapshot('s:1'), ...OWNED, type: 'claim_ack' as const, owner_epoch: 7, rev: 4 };
+    gateway.socket.receive({ ...ack, id: gateway.socket.last('claim').id });
+    await claimed;
+  });
+
   it('a release that may have been lost does not claim the session again', async () => {
     const session = await owning();
     const released = session.release();

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import WebSocket from 'ws';
+import { WebSocket } from 'ws';
 import { type Client, createClient } from '../../src/client/index.js';
 import { DevGateway } from '../support/dev-gateway.js';
 

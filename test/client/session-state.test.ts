@@ -31,7 +31,7 @@ const EVENTS: { [E in StateEventName]: StateEvent } = {
   snapshot: { type: 'snapshot', owner: true, ownership: newer },
   change: { type: 'change', owner: false, ownership: { ...newer, state: 'held' }, reset: false },
   lost: { type: 'lost', reason: 'forced', ownerEpoch: 6 },
-  released: { type: 'released' },
+  released: { type: 'released', ownerEpoch: 5 },
   disconnect: { type: 'disconnect' },
   stop: { type: 'stop', reason: 'unsubscribed' },
 };
@@ -122,8 +122,9 @@ describe('the session state machine', () => {
     expect(transition(unconfirmed, { type: 'change', owner: true, ownership, reset: false }).name).toBe('owner');
   });
 
-  it('ignores a loss of an earlier epoch', () => {
+  it('ignores the loss and the release of an earlier epoch', () => {
     expect(transition(STATES.owner, { type: 'lost', reason: 'reclaimed', ownerEpoch: 4 })).toBe(STATES.owner);
+    expect(transition(STATES.owner, { type: 'released', ownerEpoch: 4 })).toBe(STATES.owner);
   });
 
   it('takes an older epoch from a store that lost the record', () => {
@@ -152,7 +153,7 @@ const anyOwnership: fc.Arbitrary<Ownership> = fc.record({
 const anyEvent: fc.Arbitrary<StateEvent> = fc.oneof(
   fc.constant<StateEvent>({ type: 'connect' }),
   fc.constant<StateEvent>({ type: 'disconnect' }),
-  fc.constant<StateEvent>({ type: 'released' }),
+  fc.record({ type: fc.constant('released' as const), ownerEpoch: fc.nat(6) }),
   fc.record({ type: fc.constant('snapshot' as const), owner: fc.boolean(), ownership: anyOwnership }),
   fc.record({
     type: fc.constant('change' as const),

@@ -67,7 +67,7 @@ export class Bench {
     this.#harness = harness;
     harness.bus.onEvent((event) => {
       if (event.kind === 'ownership') this.#events.get(event.sessionId)?.push(event);
-      else this.#barriers.get(event.requestId)?.();
+      else if (event.kind === 'transfer_offer') this.#barriers.get(event.requestId)?.();
     });
   }
 
@@ -97,7 +97,7 @@ export class Bench {
         expectedEpoch: 0,
         target: {},
       } as const;
-      this.#harness.bus.publishOffer(offer).catch(reject);
+      this.#harness.bus.publish(offer).catch(reject);
     });
   }
 }

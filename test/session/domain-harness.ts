@@ -44,6 +44,10 @@ export class FakeSubscriber implements Subscriber {
     this.anonymous = anonymous;
   }
 
+  restorePrincipal(principal: string): void {
+    this.principal = principal;
+  }
+
   send(message: ServerMessage): void {
     if (this.open) this.frames.push(message);
   }

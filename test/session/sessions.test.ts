@@ -179,6 +179,17 @@ describe('sessions of one node', () => {
     expect(await code(sessions.giveOwner(SID, { connection_id: 'c_nobody' }))).toBe('connection_not_found');
   });
 
+  it('unsubscribes whom the application names, and frees what it owned', async () => {
+    await subscribe(ann);
+    await subscribe(bob);
+    await sessions.removeSubscriptions(SID, { principal: 'ann' });
+    await vi.waitFor(() => expect(ann.last('unsubscribed')).toMatchObject({ session_id: SID, reason: 'removed' }));
+    await vi.waitFor(() => expect(bob.last('ownership').state).toBe('free'));
+    expect(sessions.subscriptionCount(ann)).toBe(0);
+    await sessions.removeSubscriptions(SID, {});
+    await vi.waitFor(() => expect(bob.last('unsubscribed').reason).toBe('removed'));
+  });
+
   it('keeps the lease while the connection lives', async () => {
     await subscribe(ann);
     const { owner_epoch } = ann.last('subscribe_ack');

@@ -28,14 +28,14 @@ beforeEach(async () => {
 afterEach(() => Promise.all([node.close(), other.close()]));
 
 async function expectDelivery(number: number): Promise<void> {
-  await Promise.all(sessions.map((id) => other.bus.publishOffer(numbered(id, number))));
+  await Promise.all(sessions.map((id) => other.bus.publish(numbered(id, number))));
   await expect.poll(() => sessions.filter((id) => !node.of(id).includes(number))).toEqual([]);
 }
 
 test('every partition delivers, in order, through sharded pub/sub', async () => {
   expect(sessions).toHaveLength(PARTITIONS);
   const numbers = Array.from({ length: 50 }, (_, i) => i);
-  await Promise.all(numbers.flatMap((i) => sessions.map((id) => other.bus.publishOffer(numbered(id, i)))));
+  await Promise.all(numbers.flatMap((i) => sessions.map((id) => other.bus.publish(numbered(id, i)))));
   await expect.poll(() => node.received.length).toBe(numbers.length * sessions.length);
   for (const id of sessions) expect(node.of(id)).toEqual(numbers);
   for (const { port } of cluster.masters) {
@@ -76,7 +76,7 @@ test('the channels of a slot follow it to another master', async () => {
   let moving = true;
   const publishing = (async () => {
     for (; moving; published += 1) {
-      await other.bus.publishOffer(numbered(session, published)).catch(() => {});
+      await other.bus.publish(numbered(session, published)).catch(() => {});
       await sleep(2);
     }
   })();

@@ -53,8 +53,8 @@ export async function watchedBus(url: string, prefix = `hft-${randomUUID().slice
     received: [],
     of: (sessionId) =>
       watched.received
-        .filter((event) => event.sessionId === sessionId)
-        .map((event) => (event.kind === 'transfer_offer' ? event.expectedEpoch : event.epoch)),
+        .filter((event) => event.sessionId === sessionId && event.kind !== 'subscription_removal')
+        .map((event) => ('expectedEpoch' in event ? event.expectedEpoch : 'epoch' in event ? event.epoch : 0)),
     gaps: 0,
     probes,
     logged,

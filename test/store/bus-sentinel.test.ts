@@ -26,7 +26,7 @@ test('after a failover the subscriptions are at the new master, and the gap is r
   await expect.poll(() => node.bus.healthy(), { timeout: 15_000 }).toBe(true);
   expect(node.gaps).toBeGreaterThan(0);
   expect(await sentinel.masterPort()).toBe(sentinel.replica.port);
-  await node.bus.publishOffer(numbered('s', 1));
+  await node.bus.publish(numbered('s', 1));
   await expect.poll(() => node.of('s')).toEqual([1]);
   const channel = node.connection.keys.channel('s');
   expect(await redisCall(sentinel.replica.port, 'PUBSUB', 'NUMSUB', channel)).toEqual([channel, 1]);

@@ -46,7 +46,7 @@ describe('Redis bus', () => {
     return ((await redisCall(redis.port, 'PUBSUB', 'CHANNELS', pattern)) as string[]).sort();
   };
   const expectDelivery = async (sessions: string[], number: number) => {
-    await Promise.all(sessions.map((id) => other.bus.publishOffer(numbered(id, number))));
+    await Promise.all(sessions.map((id) => other.bus.publish(numbered(id, number))));
     await expect.poll(() => sessions.filter((id) => !node.of(id).includes(number))).toEqual([]);
   };
 
@@ -54,7 +54,7 @@ describe('Redis bus', () => {
     const sessions = ids(1_000);
     for (const id of sessions) {
       await node.bus.subscribe(id);
-      await other.bus.publishOffer(numbered(id, 1));
+      await other.bus.publish(numbered(id, 1));
     }
     await expect.poll(() => node.received.length).toBe(1_000);
     expect(new Set(node.received.map(({ sessionId }) => sessionId)).size).toBe(1_000);
@@ -64,7 +64,7 @@ describe('Redis bus', () => {
     const sessions = ids(20);
     await subscribeAll(sessions);
     const numbers = Array.from({ length: 200 }, (_, i) => i);
-    const published = numbers.flatMap((number) => sessions.map((id) => other.bus.publishOffer(numbered(id, number))));
+    const published = numbers.flatMap((number) => sessions.map((id) => other.bus.publish(numbered(id, number))));
     await Promise.all(published);
     await expect.poll(() => node.received.length).toBe(4_000);
     for (const id of sessions) expect(node.of(id)).toEqual(numbers);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { TransferOffer } from '../../src/session/ports.js';
-import { decodeEvent, encodeOffer } from '../../src/store/redis/events.js';
+import { decodeEvent, encodeNotice } from '../../src/store/redis/events.js';
 
 const fields = ['o', '1795234800000123', '7', 'owned', 'forced', 'c_2', 'node-2', 'c_1', '2000', '1000', 'r_1'];
 
@@ -32,7 +32,7 @@ test('an offer comes back as it was', () => {
     expectedEpoch: 1_795_234_800_000_123,
     target: { principal: 'a\tb' },
   };
-  expect(decodeEvent('chat:1', encodeOffer(offer))).toEqual(offer);
+  expect(decodeEvent('chat:1', encodeNotice(offer))).toEqual(offer);
 });
 
 test('a kind of a later version is ignored, a broken event is an error', () => {

@@ -71,6 +71,10 @@ export class FakeSessions implements SessionsApi {
     return { session_id: sessionId, ...STATE };
   }
 
+  async removeSubscriptions(sessionId: string, target: { connection_id?: string; principal?: string }): Promise<void> {
+    await this.#handle(`unsubscribe ${JSON.stringify(target)}`, sessionId);
+  }
+
   subscriptionCount(subscriber: Subscriber): number {
     return this.#subscriptions.get(subscriber)?.size ?? 0;
   }

@@ -38,7 +38,15 @@ describe('backend routes', () => {
       body: { principal: 'alice' },
     });
     expect(await call(port, '/v1/sessions/s/owner', { method: 'DELETE', headers: KEY })).toMatchObject({ status: 200 });
-    expect(sessions.calls).toEqual(['inspect doc:1', 'give s', 'give s', 'remove s']);
+    const removal = '/v1/sessions/s/subscriptions?principal=alice';
+    expect(await call(port, removal, { method: 'DELETE', headers: KEY })).toMatchObject({ status: 204 });
+    expect(sessions.calls).toEqual([
+      'inspect doc:1',
+      'give s',
+      'give s',
+      'remove s',
+      'unsubscribe {"principal":"alice"} s',
+    ]);
   });
 
   it.each([

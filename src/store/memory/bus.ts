@@ -1,4 +1,4 @@
-import type { SessionBus, SessionEvent, TransferOffer } from '../../session/ports.js';
+import type { SessionBus, SessionEvent } from '../../session/ports.js';
 
 /** The bus of a single node: nothing is ever lost, so there are no gaps. Delivers in order, in a later turn. */
 export class MemoryBus implements SessionBus {
@@ -15,13 +15,9 @@ export class MemoryBus implements SessionBus {
     this.#subscribed.delete(sessionId);
   }
 
-  publish(event: SessionEvent): void {
+  async publish(event: SessionEvent): Promise<void> {
     if (this.#closed || !this.#subscribed.has(event.sessionId)) return;
     if (this.#queue.push(event) === 1) setImmediate(() => this.#deliver());
-  }
-
-  async publishOffer(offer: TransferOffer): Promise<void> {
-    this.publish(offer);
   }
 
   onEvent(listener: (event: SessionEvent) => void): void {

@@ -34,7 +34,7 @@ import { Watchers } from './watchers.js';
 export interface MemoryOwnershipStoreOptions {
   clock: Clock;
   timings: OwnershipTimings;
-  bus: { publish(event: OwnershipEvent): void };
+  bus: { publish(event: OwnershipEvent): Promise<void> };
   lock: { holder(sessionId: string): string };
 }
 
@@ -152,7 +152,7 @@ export class MemoryOwnershipStore implements OwnershipStore {
 
   #commit(sessionId: string, { record, event }: { record: SessionRecord; event?: OwnershipEvent }): void {
     this.#records.set(sessionId, record);
-    if (event !== undefined) this.#options.bus.publish(event);
+    if (event !== undefined) void this.#options.bus.publish(event);
   }
 
   #step<V extends Verb>(

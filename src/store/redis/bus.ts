@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Log } from '../../lib/log.js';
 import { HoldfastError } from '../../protocol/errors.js';
-import type { SessionBus, SessionEvent, TransferOffer } from '../../session/ports.js';
+import type { SessionBus, SessionEvent, SessionNotice } from '../../session/ports.js';
 import { BusLinks } from './bus-links.js';
 import { type ChannelServers, channelServers } from './bus-servers.js';
 import type { RedisConnection } from './client.js';
 import { messageOf, unavailable } from './errors.js';
-import { decodeEvent, encodeOffer } from './events.js';
+import { decodeEvent, encodeNotice } from './events.js';
 import type { Keys } from './keys.js';
 import { partitionOf } from './partitions.js';
 import type { StoreTelemetry } from './telemetry.js';
@@ -97,9 +97,9 @@ export class RedisBus implements SessionBus {
   }
 
   /** @throws HoldfastError `store_unavailable` */
-  async publishOffer(offer: TransferOffer): Promise<void> {
+  async publish(notice: SessionNotice): Promise<void> {
     try {
-      await this.#servers.publish(this.#keys.channel(offer.sessionId), encodeOffer(offer));
+      await this.#servers.publish(this.#keys.channel(notice.sessionId), encodeNotice(notice));
     } catch (error) {
       throw unavailable(error);
     }

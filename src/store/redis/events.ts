@@ -1,23 +1,23 @@
 /**
- * What is published on a session's channel. The scripts write ownership events (scripts/record.lua); offers are written
+ * What is published on a session's channel. The scripts write ownership events (scripts/record.lua); notices are written
  * here. The first character tells them apart.
  */
 import type { OwnershipReason, OwnershipState } from '../../protocol/messages.js';
-import type { OwnershipEvent, SessionEvent, TransferOffer } from '../../session/ports.js';
+import type { OwnershipEvent, SessionEvent, SessionNotice } from '../../session/ports.js';
 
 const OWNERSHIP = 'o\t';
-const OFFER = 'x';
+const NOTICE = 'x';
 /** Before the principal, which comes last since it may contain a tab. */
 const FIXED_FIELDS = 10;
 
-export function encodeOffer(offer: TransferOffer): string {
-  return OFFER + JSON.stringify(offer);
+export function encodeNotice(notice: SessionNotice): string {
+  return NOTICE + JSON.stringify(notice);
 }
 
 /** @returns undefined for a payload of a kind that this version does not know */
 export function decodeEvent(sessionId: string, payload: string): SessionEvent | undefined {
   if (payload.startsWith(OWNERSHIP)) return decodeOwnership(sessionId, payload);
-  if (payload.startsWith(OFFER)) return JSON.parse(payload.slice(OFFER.length)) as TransferOffer;
+  if (payload.startsWith(NOTICE)) return JSON.parse(payload.slice(NOTICE.length)) as SessionNotice;
   return undefined;
 }
 
