@@ -24,7 +24,7 @@ function program(name: string, ...args: string[]): Promise<Result> {
     const child = spawn(join(ROOT, 'node_modules/.bin', name), args, {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, FORCE_COLOR: process.stdout.isTTY ? '1' : '0' },
+      env: { ...process.env, ...(process.stdout.isTTY ? { FORCE_COLOR: '1' } : { NO_COLOR: '1' }) },
     });
     let output = '';
     const keep = (chunk: Buffer) => {

@@ -18,8 +18,11 @@ export interface Ownership {
   readonly principal?: string;
 }
 
-/** `gateway`: it closed the connection for good. `refused`: it refused the subscription. */
-export type StopReason = 'unsubscribed' | 'closed' | 'gateway' | 'refused' | 'rights_lost' | 'session_deleted';
+/**
+ * `gateway`: it closed the connection for good. `refused`: it refused the subscription. `removed`: the application
+ * ended it.
+ */
+export type StopReason = 'unsubscribed' | 'closed' | 'gateway' | 'refused' | 'removed';
 
 export interface SessionStates {
   /** Not asked for yet. */

@@ -42,7 +42,7 @@ export interface SessionEvents {
 type SessionMessage = Exclude<ServerMessage, { type: 'welcome' | 'pong' | 'reconnect' }>;
 type OwnershipLost = Extract<ServerMessage, { type: 'ownership_lost' }>;
 
-const ENDS_OWNERSHIP: ReadonlySet<StopReason> = new Set<StopReason>(['unsubscribed', 'rights_lost', 'session_deleted']);
+const ENDS_OWNERSHIP: ReadonlySet<StopReason> = new Set<StopReason>(['unsubscribed', 'removed']);
 const RETRY_BACKOFF = { baseMs: 250, capMs: 5_000 };
 
 /** One session of a client. Made by `client.session()`; stays subscribed over lost connections until it is stopped. */

@@ -1,10 +1,11 @@
 import type { Log } from '../lib/log.js';
 import type { Lease } from './leases.js';
-import type { HandoverPolicy, OwnershipStore } from './ports.js';
+import type { HandoverPolicy, OwnershipStore, ReleaseRequest } from './ports.js';
 
 interface Departure {
   lease: Lease;
-  release: boolean;
+  /** Freed, and why; held when absent. */
+  release: ReleaseRequest['reason'] | undefined;
   holdMs: number;
   policy: HandoverPolicy;
   requestId: string;
@@ -28,7 +29,7 @@ export class Departures {
     this.#log = options.log;
   }
 
-  add(lease: Lease, how: { release: boolean; holdMs: number; policy: HandoverPolicy }): void {
+  add(lease: Lease, how: Omit<Departure, 'lease' | 'requestId'>): void {
     this.#waiting.push({ ...how, lease, requestId: crypto.randomUUID() });
     this.#flushing ??= this.#flush();
   }
@@ -56,20 +57,20 @@ export class Departures {
   /** @returns those to try again */
   async #write(departures: readonly Departure[]): Promise<Departure[]> {
     const failed: Departure[] = [];
-    const releases = departures.filter(({ release }) => release);
     const holds = new Map<number, Departure[]>();
     for (const departure of departures) {
-      if (departure.release) continue;
+      if (departure.release !== undefined) continue;
       const group = holds.get(departure.holdMs);
       if (group === undefined) holds.set(departure.holdMs, [departure]);
       else group.push(departure);
     }
     await Promise.all([
-      ...releases.map(async (departure) => {
-        const { lease, requestId, policy } = departure;
+      ...departures.map(async (departure) => {
+        const { lease, requestId, policy, release: reason } = departure;
+        if (reason === undefined) return;
         const { sessionId, connectionId, epoch } = lease;
         const ref = { sessionId, connectionId, epoch };
-        const request = { ...ref, requestId, policy, reason: 'revoked', staysWatching: false } as const;
+        const request = { ...ref, requestId, policy, reason, staysWatching: false } as const;
         await this.#store.release(request).catch(() => failed.push(departure));
       }),
       ...Array.from(holds, async ([holdMs, group]) => {

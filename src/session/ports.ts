@@ -102,7 +102,7 @@ export type RenewResult = 'renewed' | 'lost' | 'missing' | 'unavailable';
 
 export interface ReleaseRequest extends LeaseRef {
   requestId: string;
-  reason: Extract<OwnershipReason, 'released' | 'unsubscribed' | 'revoked'>;
+  reason: Extract<OwnershipReason, 'released' | 'unsubscribed' | 'removed' | 'revoked'>;
   policy: HandoverPolicy;
   /** Under `oldest_watcher`: the releasing connection goes on watching. */
   staysWatching: boolean;

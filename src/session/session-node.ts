@@ -11,6 +11,7 @@ import type {
   OwnershipEvent,
   OwnershipStore,
   PrincipalRule,
+  ReleaseRequest,
   SessionBus,
   SessionLock,
   SessionView,
@@ -128,7 +129,7 @@ export class SessionNode implements LeaseListener {
     this.#log('session owned', lease, { reason: granted.reason });
     const { reason, requestId } = granted;
     this.announce({ kind: 'ownership', sessionId, reason, previousConnectionId: '', requestId, ...view });
-    if (!subscriber.open) this.depart(lease, { release: false });
+    if (!subscriber.open) this.depart(lease, {});
     return subscriber.open;
   }
 
@@ -151,11 +152,12 @@ export class SessionNode implements LeaseListener {
   }
 
   /** Hands the lease of a connection that is gone to the grace period, or frees the session. */
-  depart(lease: Lease, how: { release: boolean; holdMs?: number }): void {
+  depart(lease: Lease, how: { release?: ReleaseRequest['reason']; holdMs?: number }): void {
     this.leases.remove(lease);
     const settings = this.deps.settingsOf(lease.sessionId);
-    this.#log(how.release ? 'session released' : 'session held', lease, {});
-    this.departures.add(lease, { ...how, holdMs: how.holdMs ?? settings.graceMs, policy: settings.handoverPolicy });
+    const { release, holdMs = settings.graceMs } = how;
+    this.#log(release === undefined ? 'session held' : 'session released', lease, {});
+    this.departures.add(lease, { release, holdMs, policy: settings.handoverPolicy });
   }
 
   onUnconfirmed(lease: Lease): void {

@@ -135,9 +135,10 @@ export class Sessions {
   closed(subscriber: Subscriber, how: { release: boolean; holdMs?: number }): Promise<void> {
     const own = this.#node.subscriptions.get(subscriber) ?? [];
     this.#node.subscriptions.delete(subscriber);
+    const { release, ...held } = how;
     for (const sessionId of own) {
       const lease = this.#node.leases.of(sessionId, subscriber);
-      if (lease !== undefined) this.#node.depart(lease, how);
+      if (lease !== undefined) this.#node.depart(lease, release ? { release: 'revoked' } : held);
       this.#leave(subscriber, sessionId);
     }
     return this.#node.departures.settled();
@@ -191,7 +192,7 @@ export class Sessions {
     for (const subscriber of this.#node.hub.get(sessionId)?.subscribers.keys() ?? []) {
       if (!everyone && !isMeant(subscriber, target)) continue;
       const lease = this.#node.leases.of(sessionId, subscriber);
-      if (lease !== undefined) this.#node.depart(lease, { release: true });
+      if (lease !== undefined) this.#node.depart(lease, { release: 'removed' });
       this.#forget(subscriber, sessionId);
       subscriber.send({ type: 'unsubscribed', session_id: sessionId, reason: 'removed' });
     }

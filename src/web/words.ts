@@ -41,8 +41,7 @@ function stopDetail(reason: Extract<SessionState, { name: 'stopped' }>['reason']
     closed: 'The client was closed.',
     gateway: 'The gateway closed the connection for good.',
     refused: 'The gateway refused the subscription.',
-    rights_lost: 'You may no longer watch this session.',
-    session_deleted: 'The session was deleted.',
+    removed: 'The application ended the subscription.',
   };
   return details[reason];
 }

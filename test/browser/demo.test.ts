@@ -34,6 +34,7 @@ class Tab {
   }
 
   async press(name: string): Promise<void> {
+    await this.page.bringToFront();
     await this.page.getByRole('button', { name, exact: true }).click();
   }
 

@@ -126,6 +126,15 @@ describe('subscribing', () => {
     expect(gateway.socket.last('subscribe').sessions).toEqual(sessions);
   });
 
+  it('stops a session that the application ends, and forgets its token', async () => {
+    const session = await owning();
+    gateway.socket.receive({ type: 'unsubscribed', session_id: 's:1', reason: 'removed' });
+    expect(session.state).toEqual({ name: 'stopped', reason: 'removed' });
+    client.session('s:1');
+    await pass();
+    expect(gateway.socket.subscription()).not.toHaveProperty('reconnect_token');
+  });
+
   it('stops a session that is refused, and says why', async () => {
     const session = await opened();
     const errors: ClientError[] = [];
