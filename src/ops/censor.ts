@@ -20,7 +20,11 @@ const RULES: readonly (readonly [pattern: RegExp, replacement: string])[] = [
   [/((?:\b[a-z][a-z0-9+.-]{1,24}:\/|[\s":(])\/[^\s"\\?]{0,2048})\?[^\s"\\]+/gi, `$1?${REDACTED}`],
 ];
 
+/** What every match of a rule contains. Most lines hold nothing of it, and the rules cost ten times as much. */
+const SUSPICIOUS = /token|secret|password|authorization|cookie|attempt|api_?key|eyJ|bearer|basic|[?@]|-[0-9a-f]{12}\./i;
+
 export function censor(line: string): string {
+  if (!SUSPICIOUS.test(line)) return line;
   let censored = line;
   for (const [pattern, replacement] of RULES) censored = censored.replace(pattern, replacement);
   return censored;

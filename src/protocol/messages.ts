@@ -23,8 +23,6 @@ export type ClientMessage =
   | { type: 'release'; id?: string; session_id: string }
   | { type: 'ping'; id?: string };
 
-export type ClientMessageType = ClientMessage['type'];
-
 /** Why the owner of a session changed. */
 export type OwnershipReason =
   | 'claimed'

@@ -4,9 +4,11 @@ import { BlockList, isIP } from 'node:net';
 
 /**
  * @param proxies addresses or CIDR blocks
+ * @returns undefined when there are none
  * @throws RangeError for one that is neither
  */
-export function trustedProxies(proxies: readonly string[]): BlockList {
+export function trustedProxies(proxies: readonly string[]): BlockList | undefined {
+  if (proxies.length === 0) return undefined;
   const list = new BlockList();
   for (const proxy of proxies) {
     const [address = '', bits] = proxy.split('/');
@@ -29,8 +31,9 @@ function plain(address: string): string {
  * The nearest address that is not a trusted proxy's: from the socket, then through X-Forwarded-For from the right,
  * since everything left of the first untrusted hop is that hop's to invent.
  */
-export function clientAddress(request: IncomingMessage, trusted: BlockList): string {
+export function clientAddress(request: IncomingMessage, trusted: BlockList | undefined): string {
   let address = plain(request.socket.remoteAddress ?? '');
+  if (trusted === undefined) return address;
   const hops = String(request.headers['x-forwarded-for'] ?? '').split(',');
   while (hops.length > 0 && isIP(address) !== 0 && trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')) {
     const hop = plain((hops.pop() ?? '').trim());

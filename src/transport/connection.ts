@@ -216,7 +216,8 @@ export class Connection implements Subscriber, WheelItem {
   }
 
   failed(error: Error & { code?: string }): void {
-    this.#context.log.info({ connection: this.id, reason: error.code ?? error.message }, 'connection failed');
+    // Most are resets by peers that left; the close that follows is logged.
+    this.#context.log.debug({ connection: this.id, reason: error.code ?? error.message }, 'connection failed');
   }
 
   gone(peerCode: number, peerReason: string): void {

@@ -23,7 +23,7 @@ const MAX_FRAGMENTS = 128;
 
 export interface UpgradeContext extends ConnectionContext {
   origins: OriginPolicy;
-  trusted: BlockList;
+  trusted: BlockList | undefined;
   addresses: AddressLimit;
   /** Why this node takes no connection now, or undefined. */
   unavailable(): { reason: 'draining' | 'overloaded'; error: HoldfastError } | undefined;

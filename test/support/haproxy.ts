@@ -89,7 +89,7 @@ export async function startHaproxy(backends: readonly Backend[], wantedPort?: nu
     });
   } catch (error) {
     await stop();
-    throw new Error(`${(error as Error).message}\n${output.join('')}`);
+    throw new Error(`${(error as Error).message}\n${output.join('')}`, { cause: error });
   }
   return { port, pid: child.pid ?? 0, url, connectUrl: `ws://127.0.0.1:${port}/v1/connect`, stop };
 }

@@ -11,7 +11,6 @@ import type {
 import { SUBPROTOCOL } from '../../src/protocol/messages.js';
 
 export type Reply<T extends ServerMessage['type'] = ServerMessage['type']> = Extract<ServerMessage, { type: T }>;
-export type ErrorMessage = Reply<'error'>;
 
 type WithoutId<M> = M extends unknown ? Omit<M, 'id'> : never;
 

@@ -97,6 +97,12 @@ function createCluster(target: RedisTarget): Cluster {
   });
 }
 
+/** A cluster client opens the connection to a master at its first command, which fails before the connection stands. */
+async function openAll(cluster: Cluster): Promise<void> {
+  const waiting = cluster.nodes('master').filter(({ status }) => status === 'wait');
+  await Promise.allSettled(waiting.map((master) => master.connect()));
+}
+
 /**
  * Connects and waits until commands can be sent.
  * @param url see `REDIS_URL_FORMS`
@@ -112,6 +118,7 @@ export async function connectRedis(url: string, options: RedisConnectionOptions)
   else coalesceWrites(commands);
   try {
     await firstReady(commands, connectWithinMs);
+    if (commands instanceof Cluster) await openAll(commands);
   } catch (error) {
     commands.disconnect();
     throw connectFault(error, target);

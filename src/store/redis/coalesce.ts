@@ -7,7 +7,7 @@ import type { Redis } from 'ioredis';
 export function coalesceWrites(client: Redis): void {
   client.on('connect', () => {
     const { stream } = client;
-    const write = stream.write.bind(stream) as typeof stream.write;
+    const write = stream.write.bind(stream);
     let corked = false;
     stream.write = ((...args: Parameters<typeof write>) => {
       if (!corked) {

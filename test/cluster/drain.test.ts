@@ -1,0 +1,118 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { violationsIn } from '../support/invariants.js';
+import { RawClient, UpgradeRefused } from '../support/raw-client.js';
+import { ReturningOwner } from './returning-owner.js';
+import { inspect, newSession, noHaproxy, own, seen, useCluster, watch, withHaproxy } from './use-cluster.js';
+
+const DRAIN_MS = 3_000;
+
+describe('a node that is told to stop (SIGTERM)', () => {
+  const cluster = useCluster({ haproxy: noHaproxy === undefined, args: ['--drain-ms', `${DRAIN_MS}`] });
+
+  test('refuses upgrades, hints, closes with 1012 and exits with 0 in time, and its owners go on elsewhere', async () => {
+    const sessions = Array.from({ length: 10 }, () => newSession());
+    const owners = await Promise.all(sessions.map(() => cluster().connect(0)));
+    const watcher = await cluster().connect(1);
+    const granted = await Promise.all(sessions.map((session, i) => own(owners[i] as RawClient, session)));
+    for (const session of sessions) await watch(watcher, session);
+
+    const termedMs = performance.now();
+    const exit = cluster().node(0).terminate();
+    const hints = await Promise.all(owners.map((owner) => owner.next('reconnect')));
+    for (const hint of hints) expect(hint).toMatchObject({ reason: 'drain' });
+    expect(await cluster().node(0).isReady()).toBe(false);
+    const refused = await RawClient.open(cluster().node(0).connectUrl).catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(UpgradeRefused);
+    expect(refused).toMatchObject({ status: 503 });
+    expect(Number((refused as UpgradeRefused).retryAfter)).toBeGreaterThan(0);
+
+    await Promise.all(
+      owners.map(async (owner, i) => {
+        expect(await owner.whenClosed).toMatchObject({ code: 1012 });
+        const back = await cluster().connect(1);
+        const again = await own(back, sessions[i] ?? '', { reconnect_token: granted[i]?.token ?? '' });
+        expect(again.epoch).toBeGreaterThan(granted[i]?.epoch ?? 0);
+      }),
+    );
+    expect(await exit).toEqual({ code: 0, signal: null });
+    expect(performance.now() - termedMs).toBeLessThan(DRAIN_MS + 1_000);
+    // Paced: not all in one moment.
+    const closedMs = owners.map((owner) => owner.closed?.atMs ?? 0);
+    expect(Math.max(...closedMs) - Math.min(...closedMs)).toBeGreaterThan(DRAIN_MS / 3);
+    for (const session of sessions) {
+      await watcher.nextOwnership(session, 'owned');
+      expect(seen(watcher, session)).toEqual(['held disconnected', 'owned reclaimed']);
+    }
+  });
+
+  test('holds what it hands over for longer than its hint, however short the grace period', async () => {
+    const session = newSession();
+    const owner = await cluster().connect(0);
+    const { token } = await own(owner, session);
+    const exit = cluster().node(0).terminate();
+    const hint = await owner.next('reconnect');
+    await owner.whenClosed;
+    await exit;
+    await sleep(Math.max(cluster().graceMs, hint.after_ms + hint.jitter_ms) + 500);
+    expect((await inspect(cluster().node(1), session)).state).toBe('held');
+    await own(await cluster().connect(1), session, { reconnect_token: token });
+  });
+
+  test('a second signal ends it at once', async () => {
+    const clients = await Promise.all([0, 0, 0].map((node) => cluster().connect(node)));
+    const first = cluster().node(0).terminate();
+    await clients[0]?.next('reconnect');
+    const secondMs = performance.now();
+    void cluster().node(0).terminate();
+    expect((await first).code).not.toBe(0);
+    expect(performance.now() - secondMs).toBeLessThan(500);
+  });
+
+  test.skipIf(noHaproxy)(withHaproxy('100 of 100 new connections through HAProxy succeed meanwhile'), async () => {
+    // Someone has to be there, else the drain is over at once.
+    const residents = await Promise.all(Array.from({ length: 20 }, () => cluster().connect(0)));
+    const exit = cluster().node(0).terminate();
+    await residents[0]?.next('reconnect');
+    const startedMs = performance.now();
+    const arrivals = await Promise.all(
+      Array.from({ length: 100 }, async (_, i) => {
+        await sleep(i * 15);
+        return cluster().connect('haproxy');
+      }),
+    );
+    expect(arrivals).toHaveLength(100);
+    expect(arrivals.filter(({ welcome }) => welcome.node === cluster().node(0).nodeId)).toEqual([]);
+    expect(performance.now() - startedMs).toBeLessThan(DRAIN_MS);
+    await exit;
+  });
+
+  test.skipIf(noHaproxy)(
+    withHaproxy('all nodes in turn under 50 owners that come back: no session is lost'),
+    async () => {
+      const { connectUrl } = cluster().haproxy;
+      const owners = Array.from({ length: 50 }, () => new ReturningOwner(connectUrl, newSession()));
+      await Promise.all(owners.map((owner) => owner.start()));
+      for (const node of cluster().nodes) {
+        expect((await node.stop()).code).toBe(0);
+        await node.start();
+      }
+      for (const { acks, connection, sessionId } of owners) {
+        await expect.poll(() => connection?.closed === undefined && acks.at(-1)?.owner, { timeout: 10_000 }).toBe(true);
+        expect(await inspect(cluster().node(0), sessionId)).toMatchObject({
+          state: 'owned',
+          owner_epoch: acks.at(-1)?.owner_epoch,
+        });
+      }
+      const moves = owners.map(({ acks }) => acks.length - 1);
+      expect(moves.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(50);
+      for (const { acks } of owners) {
+        // Owner at every single return: it was never free for somebody else, and no token was refused.
+        for (const ack of acks.slice(1)) expect(ack).toMatchObject({ owner: true, token_status: 'accepted' });
+      }
+      expect(violationsIn(owners.flatMap(({ connections }) => connections))).toEqual([]);
+      await Promise.all(owners.map((owner) => owner.stop()));
+    },
+    60_000,
+  );
+});
