@@ -28,7 +28,9 @@ export interface HttpOptions {
 const MAX_BODY = '16kb';
 const CONNECTION_ID: TextRule = { pattern: /^c_[A-Za-z0-9_-]{1,126}$/, rule: 'a connection id' };
 const PRINCIPAL: TextRule = { pattern: /^\P{Cs}{1,256}$/su, rule: 'a string of 1 to 256 characters' };
-const PAGE_POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+// Not every browser counts ws: as 'self'.
+const PAGE_POLICY =
+  "default-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 function sendProblem(response: Response, error: HoldfastError, extra: Record<string, string> = {}): void {
   const { status, headers, body } = problemOf(error);

@@ -2,6 +2,7 @@ import { freePorts } from './ports.js';
 import { eventually, type PrivateRedis, redisCall, startPrivateRedis } from './redis-process.js';
 
 const SLOTS = 16_384;
+const ATTEMPTS = 3;
 
 export interface RedisCluster {
   /** `redis+cluster://` with every master. */
@@ -12,6 +13,17 @@ export interface RedisCluster {
 
 /** A cluster of masters without replicas that have the slots in equal ranges. */
 export async function startRedisCluster(masters = 3): Promise<RedisCluster> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await form(masters);
+    } catch (error) {
+      // Another process can have taken a bus port meanwhile.
+      if (attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function form(masters: number): Promise<RedisCluster> {
   const busPorts = await freePorts(masters);
   const nodes: PrivateRedis[] = [];
   const stop = async () => {
