@@ -111,7 +111,9 @@ export class SessionNode implements LeaseListener {
     }
     const known = this.hub.get(sessionId)?.view;
     const overtaken = known !== undefined && known.epoch > view.epoch && known.connectionId !== subscriber.id;
-    if (overtaken) return false;
+    // The stored answer to a request that was sent twice may be older than the view that comes with it.
+    const ended = view.state !== 'owned' || view.connectionId !== subscriber.id;
+    if (overtaken || ended) return false;
     const earlier = this.leases.get(sessionId);
     if (earlier !== undefined && earlier.subscriber !== subscriber) this.lose(earlier, granted.reason, view.epoch);
     const lease = this.leases.add(

@@ -67,7 +67,8 @@ describe('signals', () => {
     ['SIGINT', 130],
   ] as const)('a second %s exits at once', async (signal, code) => {
     const { gateway, address } = await startServe('--drain-ms', '60000');
-    await RawClient.connect(`ws://${address}/v1/connect`);
+    // It never answers the close, so that the drain has to wait for it.
+    (await RawClient.connect(`ws://${address}/v1/connect`)).stopReading();
     gateway.child.kill('SIGTERM');
     await gateway.says(/drain started/);
     const startedMs = performance.now();

@@ -91,7 +91,7 @@ describe('a node that is told to stop (SIGTERM)', () => {
     withHaproxy('all nodes in turn under 50 owners that come back: no session is lost'),
     async () => {
       const { connectUrl } = cluster().haproxy;
-      const owners = Array.from({ length: 50 }, () => new ReturningOwner(connectUrl, newSession()));
+      const owners = Array.from({ length: 50 }, () => new ReturningOwner(() => connectUrl, newSession()));
       await Promise.all(owners.map((owner) => owner.start()));
       for (const node of cluster().nodes) {
         expect((await node.stop()).code).toBe(0);

@@ -29,10 +29,7 @@ describe('nodes over Redis Sentinel', () => {
     await Promise.all(cluster().nodes.map((node) => node.untilReady()));
 
     for (const [i, session] of sessions.entries()) {
-      const lost = owner
-        .all('ownership_lost')
-        .filter((it) => it.session_id === session)
-        .at(-1);
+      const lost = owner.all('ownership_lost').findLast((it) => it.session_id === session);
       const truth = await inspect(cluster().node(1), session);
       // A promoted replica may lack the last write: then the epoch is a new one, never an old one again.
       expect(truth.owner_epoch).toBeGreaterThanOrEqual(epochs[i] ?? 0);

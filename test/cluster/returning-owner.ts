@@ -14,13 +14,14 @@ export class ReturningOwner {
   /** Every acknowledgement, in order. */
   readonly acks: SubscribeAck[] = [];
   readonly sessionId: string;
-  readonly #url: string;
+  readonly #url: () => string;
   #token: string | undefined;
   #attempt = crypto.randomUUID();
   #stopped = false;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(url: string, sessionId: string) {
+  /** @param url where to connect, asked for each connection */
+  constructor(url: () => string, sessionId: string) {
     this.#url = url;
     this.sessionId = sessionId;
   }
@@ -55,7 +56,7 @@ export class ReturningOwner {
   }
 
   async #connect(): Promise<void> {
-    const client = await RawClient.connect(this.#url);
+    const client = await RawClient.connect(this.#url());
     this.connections.push(client);
     try {
       const ack = await client.subscribe(this.sessionId, {
@@ -63,7 +64,7 @@ export class ReturningOwner {
         ...(this.#token !== undefined && { reconnect_token: this.#token }),
       });
       this.acks.push(ack);
-      this.#token = ack.reconnect_token;
+      this.#token = ack.reconnect_token ?? this.#token;
       this.#attempt = crypto.randomUUID();
     } catch (error) {
       client.terminate();

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { GatewayProcess } from './gateway-process.js';
 import { type Haproxy, startHaproxy } from './haproxy.js';
 import { violationsIn } from './invariants.js';
@@ -139,14 +141,14 @@ export class GatewayCluster {
 
   async #start(): Promise<void> {
     const { nodes: count = 3, args = [], basePort } = this.#options;
+    if (basePort !== undefined) await requireFree([basePort, ...portsOf(basePort, count)]);
     if (this.#options.redisUrl === undefined) this.#redis = await startPrivateRedis(this.#options.redis);
     const redisPrefix = `hft-${randomUUID().slice(0, 8)}`;
-    const ports = basePort === undefined ? await freePorts(2 * count) : [];
+    const ports = basePort === undefined ? await freePorts(2 * count) : portsOf(basePort, count);
     for (let i = 0; i < count; i += 1) {
       const redisUrl = this.#options.redisUrl ?? (await this.#redisUrlOf(i));
       const options = { nodeId: `n${i + 1}`, redisUrl, redisPrefix, graceMs: this.graceMs, args };
-      const port = basePort === undefined ? (ports[2 * i] ?? 0) : basePort + 1 + i;
-      const internalPort = basePort === undefined ? (ports[2 * i + 1] ?? 0) : basePort + 101 + i;
+      const [port = 0, internalPort = 0] = ports.slice(2 * i);
       this.nodes.push(new GatewayProcess(options, port, internalPort));
     }
     await Promise.all(this.nodes.map((node) => node.start()));
@@ -160,5 +162,20 @@ export class GatewayCluster {
     const proxy = await TcpProxy.start(this.redis.port);
     this.#proxies[index] = proxy;
     return `redis://127.0.0.1:${proxy.port}`;
+  }
+}
+
+/** The public and the internal port of each node in turn. */
+function portsOf(basePort: number, nodes: number): number[] {
+  return Array.from({ length: nodes }, (_, i) => [basePort + 1 + i, basePort + 101 + i]).flat();
+}
+
+async function requireFree(ports: readonly number[]): Promise<void> {
+  for (const port of ports) {
+    const server = createServer().listen(port, '127.0.0.1');
+    await once(server, 'listening').catch((error: NodeJS.ErrnoException) => {
+      throw new Error(`port ${port} cannot be had (${error.code}); choose others with another base port`);
+    });
+    await once(server.close(), 'close');
   }
 }

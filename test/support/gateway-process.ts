@@ -46,6 +46,8 @@ export class GatewayProcess {
   #unexpected: string | undefined;
   #endMeant = false;
   #lines: string[] = [];
+  /** Set by the process's own log: another process on the port would answer requests too. */
+  #listening = false;
 
   constructor(options: GatewayOptions, port: number, internalPort: number) {
     this.nodeId = options.nodeId;
@@ -112,10 +114,12 @@ export class GatewayProcess {
     });
     this.#child = child;
     this.#endMeant = false;
+    this.#listening = false;
     for (const stream of [child.stdout, child.stderr]) {
       if (stream === null) continue;
       createInterface({ input: stream }).on('line', (line) => {
         this.#lines.push(line);
+        if (child === this.#child && line.includes('"listening"')) this.#listening = true;
         if (this.#lines.length > KEPT_LOG_LINES) this.#lines = this.#lines.slice(-KEPT_LOG_LINES / 2);
       });
     }
@@ -131,7 +135,7 @@ export class GatewayProcess {
   /** @throws Error when the node ended or is not ready in time */
   async untilReady(timeoutMs = READY_MS): Promise<void> {
     const endMs = performance.now() + timeoutMs;
-    while (!(await this.isReady())) {
+    while (!(this.#listening && (await this.isReady()))) {
       if (!this.running) throw new Error(`${this.nodeId} did not start\n${this.tail()}`);
       if (performance.now() > endMs) throw new Error(`${this.nodeId} is not ready\n${this.tail()}`);
       await new Promise((resolve) => setTimeout(resolve, 25));
