@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { ClientError } from '../../src/client/index.js';
+import type { ClientError } from '../../src/client/index.js';
 import { client, gateway, opened, owning, pass, reopened } from './client-harness.js';
+import { OWNED, snapshot } from './fake-gateway.js';
 
 describe('operations', () => {
   it('claim resolves for the owner and rejects for others with the code of the gateway', async () => {
