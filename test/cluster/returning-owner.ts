@@ -17,6 +17,7 @@ export class ReturningOwner {
   readonly #url: () => string;
   #token: string | undefined;
   #attempt = crypto.randomUUID();
+  #acknowledged: RawClient | undefined;
   #stopped = false;
   #running: Promise<void> = Promise.resolve();
 
@@ -28,6 +29,13 @@ export class ReturningOwner {
 
   get connection(): RawClient | undefined {
     return this.connections.at(-1);
+  }
+
+  /** True while its present connection is open and acknowledged. */
+  get isBack(): boolean {
+    return (
+      this.connection !== undefined && this.connection === this.#acknowledged && this.connection.closed === undefined
+    );
   }
 
   /** Resolves when it owns the session for the first time. */
@@ -64,6 +72,7 @@ export class ReturningOwner {
         ...(this.#token !== undefined && { reconnect_token: this.#token }),
       });
       this.acks.push(ack);
+      this.#acknowledged = client;
       this.#token = ack.reconnect_token ?? this.#token;
       this.#attempt = crypto.randomUUID();
     } catch (error) {

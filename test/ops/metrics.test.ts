@@ -75,9 +75,14 @@ it('names metrics as Prometheus asks', async () => {
 
 const hasPromtool = spawnSync('promtool', ['--version']).status === 0;
 
-it.skipIf(!hasPromtool)('passes promtool check metrics (skipped where promtool is not on the PATH)', async () => {
-  const metrics = new Metrics();
-  exercise(metrics);
-  const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: await metrics.render() });
-  expect([status, String(stdout), String(stderr)]).toEqual([0, '', '']);
-});
+const mayBeMissing = process.env['CI'] !== 'true';
+
+it.skipIf(!hasPromtool && mayBeMissing)(
+  'passes promtool check metrics (skipped where promtool is not on the PATH)',
+  async () => {
+    const metrics = new Metrics();
+    exercise(metrics);
+    const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: await metrics.render() });
+    expect([status, String(stdout), String(stderr)]).toEqual([0, '', '']);
+  },
+);
