@@ -15,6 +15,10 @@ const CLIENTS = 5_000;
 const SPREAD_MS = 2_000;
 const GRACE_MS = 60_000;
 const PATIENCE_MS = 60_000;
+const WARM_UP_ROUNDS = 2;
+const ROUNDS = 3;
+/** Between the rounds: longer than an unused channel lingers. */
+const SETTLE_MS = 3_000;
 
 interface Result {
   cpuSeconds: number;
@@ -29,11 +33,7 @@ interface Client {
   connect(): Promise<boolean>;
 }
 
-async function storm(clients: readonly Client[], pids: readonly number[]): Promise<Result> {
-  await inParallel(clients.length, 100, async (index) => {
-    if (!(await clients[index]?.connect())) throw new Error('a client did not get its session at first');
-  });
-  await sleep(2_000);
+async function round(clients: readonly Client[], pids: readonly number[]): Promise<Result> {
   const cpuBefore = pids.map(cpuSeconds);
   const startedMs = performance.now();
   for (const client of clients) client.socket?.cut();
@@ -47,8 +47,28 @@ async function storm(clients: readonly Client[], pids: readonly number[]): Promi
   await Promise.race([all, sleep(PATIENCE_MS, undefined, { ref: false })]);
   const seconds = (performance.now() - startedMs) / 1000;
   const used = pids.reduce((sum, pid, index) => sum + cpuSeconds(pid) - (cpuBefore[index] ?? 0), 0);
-  for (const client of clients) client.socket?.cut();
   return { cpuSeconds: used, seconds, back };
+}
+
+/** Of several rounds the one with the median of CPU time; the first ones, in which code is compiled, do not count. */
+async function storm(
+  clients: readonly Client[],
+  pids: readonly number[],
+  beforeRound: () => Promise<void> = async () => {},
+): Promise<Result> {
+  await inParallel(clients.length, 100, async (index) => {
+    if (!(await clients[index]?.connect())) throw new Error('a client did not get its session at first');
+  });
+  const results: Result[] = [];
+  for (let index = 0; index < WARM_UP_ROUNDS + ROUNDS; index++) {
+    await sleep(SETTLE_MS);
+    if (index >= WARM_UP_ROUNDS) await beforeRound();
+    const result = await round(clients, pids);
+    if (index >= WARM_UP_ROUNDS) results.push(result);
+  }
+  for (const client of clients) client.socket?.cut();
+  results.sort((a, b) => a.cpuSeconds - b.cpuSeconds);
+  return { ...(results[Math.floor(ROUNDS / 2)] as Result), back: Math.min(...results.map(({ back }) => back)) };
 }
 
 function answerOf(
@@ -150,15 +170,18 @@ export async function reconnectStorm(): Promise<void> {
   const nodes = await Promise.all(['n1', 'n2'].map((id) => startRedisGateway(id, redis.url, GRACE_MS)));
   try {
     const ports = nodes.map(({ port }) => port);
-    await Promise.all(nodes.map(({ internalUrl }) => stallMs(internalUrl)));
-    const redisBefore = cpuSeconds(redis.pid);
     const ours = clients((index) => holdfastClient(ports, index));
-    const result = await storm(
-      ours,
-      nodes.map(({ pid }) => pid),
-    );
-    const redisUsed = cpuSeconds(redis.pid) - redisBefore;
-    const stalls = await Promise.all(nodes.map(({ internalUrl }) => stallMs(internalUrl)));
+    let stalls = [0];
+    let redisBefore = 0;
+    const readStalls = () => Promise.all(nodes.map(({ internalUrl }) => stallMs(internalUrl)));
+    const pids = nodes.map(({ pid }) => pid);
+    const result = await storm(ours, pids, async () => {
+      if (redisBefore > 0) stalls.push(...(await readStalls()));
+      else await readStalls();
+      redisBefore ||= cpuSeconds(redis.pid);
+    });
+    stalls = [...stalls, ...(await readStalls())];
+    const redisUsed = (cpuSeconds(redis.pid) - redisBefore) / ROUNDS;
     const row = (name: string, { back, seconds, cpuSeconds: cpu }: Result, ...more: string[]) => [
       name,
       `${back} of ${CLIENTS}`,
@@ -168,7 +191,7 @@ export async function reconnectStorm(): Promise<void> {
       ...more,
     ];
     table(
-      `${CLIENTS} owners cut at once, back within ${SPREAD_MS} ms of backoff`,
+      `${CLIENTS} owners cut at once, back within ${SPREAD_MS} ms of backoff, median of ${ROUNDS} rounds`,
       ['servers', 'have their session', 's until all are', 'CPU s', 'against bare ws'],
       [
         row('bare ws (1 process)', bareResult),
@@ -179,9 +202,9 @@ export async function reconnectStorm(): Promise<void> {
     const againstBare = ratio(result.cpuSeconds / bareResult.cpuSeconds, { atMost: 2.5 });
     console.log(`  holdfast against bare ws:   ${againstBare}`);
     console.log(`  holdfast against Socket.IO: ${ratio(result.cpuSeconds / ioResult.cpuSeconds, { atMost: 1 })}`);
-    console.log(`  Redis used ${redisUsed.toFixed(2)} CPU s for both the first claims and the storm`);
+    console.log(`  Redis used ${redisUsed.toFixed(2)} CPU s a round`);
     console.log(
-      `  longest event-loop delay of the nodes: ${stalls.map((ms) => `${ms.toFixed(0)} ms`).join(', ')} (wanted ≤ 200 ms)`,
+      `  longest event-loop delay of a node in any round: ${Math.max(...stalls).toFixed(0)} ms (wanted ≤ 200 ms)`,
     );
   } finally {
     await Promise.all(nodes.map((node) => node.kill()));

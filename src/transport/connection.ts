@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import type { Clock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
@@ -8,6 +9,7 @@ import type { SessionRights } from '../session/rights.js';
 import type { Subscriber } from '../session/subscriber.js';
 import type { AddressSlot } from './addresses.js';
 import type { AuthenticationOptions, Identity } from './authenticate.js';
+import { textFrame } from './frame.js';
 import { Inbox } from './inbox.js';
 import type { SessionsApi } from './sessions-api.js';
 import type { TransportTelemetry } from './telemetry.js';
@@ -47,10 +49,8 @@ export interface ConnectionContext {
   onGone(connection: Connection): void;
 }
 
-/** The part of the upgraded TCP or TLS stream that heartbeats look at: any inbound byte is a sign of life. */
-interface ByteCounter {
-  readonly bytesRead: number;
-}
+/** The upgraded TCP or TLS stream. Heartbeats look at what it read: any inbound byte is a sign of life. */
+type Stream = Pick<Socket, 'bytesRead' | 'write' | 'writableLength'>;
 
 /** How long a connection that leaves waits for a store that is away. */
 const LEAVE_PATIENCE_MS = 1_000;
@@ -85,7 +85,7 @@ export class Connection implements Subscriber, WheelItem {
   #principal: string;
   #rights: SessionRights;
   readonly #socket: GatewaySocket;
-  readonly #stream: ByteCounter;
+  readonly #stream: Stream;
   readonly #expiresAtMs: number;
   readonly #openedAtMs: number;
   #open = true;
@@ -100,7 +100,7 @@ export class Connection implements Subscriber, WheelItem {
     identity: Identity,
     addressSlot: AddressSlot,
     socket: GatewaySocket,
-    stream: ByteCounter,
+    stream: Stream,
     context: ConnectionContext,
   ) {
     this.id = id;
@@ -160,11 +160,16 @@ export class Connection implements Subscriber, WheelItem {
   }
 
   send(message: ServerMessage): void {
-    if (this.#open) this.#write(encode(message));
+    if (!this.#open) return;
+    // Without compression ws keeps nothing back that this could overtake.
+    this.#stream.write(textFrame(encode(message)));
+    this.#checkQueue();
   }
 
   sendRendered(payload: Buffer): void {
-    if (this.#open) this.#write(payload);
+    if (!this.#open) return;
+    this.#socket.send(payload, TEXT);
+    this.#checkQueue();
   }
 
   /** Says when to come back, before a close with `restart`. */
@@ -233,9 +238,8 @@ export class Connection implements Subscriber, WheelItem {
     onGone(this);
   }
 
-  #write(data: string | Buffer): void {
-    this.#socket.send(data, TEXT);
-    if (this.#socket.bufferedAmount <= this.#context.limits.maxQueueBytes) return;
+  #checkQueue(): void {
+    if (this.#stream.writableLength <= this.#context.limits.maxQueueBytes) return;
     this.#context.telemetry.slowConsumer();
     this.close('slow_consumer');
   }

@@ -96,7 +96,7 @@ export function upgradeListener(context: UpgradeContext): UpgradeListener {
     const id = `c_${randomBytes(15).toString('base64url')}`;
     const connection = new Connection(id, identity, slot, socket, request.socket, context);
     context.onOpen(connection);
-    context.log.info({ connection: id, address: slot.key }, 'connection opened');
+    context.log.debug({ connection: id, address: slot.key }, 'connection opened');
     connection.welcome();
   }
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import type { GatewayProcess } from '../support/gateway-process.js';
 import { violationsIn } from '../support/invariants.js';
 import { RawClient, UpgradeRefused } from '../support/raw-client.js';
 import { ReturningOwner } from './returning-owner.js';
@@ -71,8 +72,12 @@ describe('a node that is told to stop (SIGTERM)', () => {
   });
 
   test.skipIf(noHaproxy)(withHaproxy('100 of 100 new connections through HAProxy succeed meanwhile'), async () => {
-    (await cluster().connect(0)).stopReading();
-    const exit = cluster().node(0).terminate();
+    const [node] = cluster().nodes as [GatewayProcess];
+    // HAProxy has to know the node as a good one, else it would not even try it.
+    let resident = await cluster().connect('haproxy');
+    while (resident.welcome.node !== node.nodeId) resident = await cluster().connect('haproxy');
+    resident.stopReading();
+    const exit = node.terminate();
     await untilDraining();
     const startedMs = performance.now();
     const arrivals = await Promise.all(
@@ -82,9 +87,9 @@ describe('a node that is told to stop (SIGTERM)', () => {
       }),
     );
     expect(arrivals).toHaveLength(100);
-    expect(arrivals.filter(({ welcome }) => welcome.node === cluster().node(0).nodeId)).toEqual([]);
+    expect(arrivals.filter(({ welcome }) => welcome.node === node.nodeId)).toEqual([]);
     expect(performance.now() - startedMs).toBeLessThan(DRAIN_MS);
-    expect(cluster().node(0).running).toBe(true);
+    expect(node.running).toBe(true);
     expect(await exit).toEqual({ code: 0, signal: null });
   });
 

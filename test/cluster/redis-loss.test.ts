@@ -64,13 +64,16 @@ describe('a Redis that is away for longer than the lease and comes back with its
     redis: { args: ['--appendonly', 'yes', '--appendfsync', 'always'] },
   });
 
-  const outages: [string, () => Promise<void>][] = [
+  /** Each resolves when Redis is back, with a time at which it was not yet. */
+  const outages: [string, () => Promise<number>][] = [
     [
       'stopped (SIGSTOP)',
       async () => {
         cluster().redis.pause();
         await sleep(cluster().leaseMs * 1.5);
+        const awayMs = performance.now();
         cluster().redis.resume();
+        return awayMs;
       },
     ],
     [
@@ -78,7 +81,9 @@ describe('a Redis that is away for longer than the lease and comes back with its
       async () => {
         await cluster().redis.kill();
         await sleep(cluster().leaseMs * 1.5);
+        const awayMs = performance.now();
         await cluster().redis.restart();
+        return awayMs;
       },
     ],
   ];
@@ -94,8 +99,7 @@ describe('a Redis that is away for longer than the lease and comes back with its
       await watch(observer, orphan);
       await cluster().node(2).kill();
 
-      await outage();
-      const backMs = performance.now();
+      const awayMs = await outage();
 
       for (const { session, owner, epoch } of owned) {
         const unsure = await owner.next('ownership_lost', (it) => it.session_id === session);
@@ -105,7 +109,7 @@ describe('a Redis that is away for longer than the lease and comes back with its
       }
       const freed = await observer.nextFrame('ownership', (it) => it.session_id === orphan, 15_000);
       expect(freed.message).toMatchObject({ state: 'free', reason: 'expired' });
-      expect(freed.atMs - backMs).toBeGreaterThan(cluster().leaseMs - 100);
+      expect(freed.atMs - awayMs).toBeGreaterThan(cluster().leaseMs - 100);
 
       // By now every guard is over: an owner that was not renewed would have lapsed.
       await sleep(500);

@@ -92,4 +92,21 @@ describe('a Redis that the nodes cannot reach', () => {
     expect(seen(watcher, session)).toEqual(['owned reclaimed']);
     expect(back.all('ownership_lost')).toEqual([]);
   });
+
+  test('for a moment: a release that arrives after a reclaim elsewhere frees nothing', async () => {
+    const session = newSession();
+    const old = await cluster().connect(0);
+    const watcher = await cluster().connect(1);
+    const { token } = await own(old, session);
+    await watch(watcher, session);
+    cluster().proxy(0).pause();
+    // Its node is still sure of the lease, and right to be.
+    const released = old.release(session);
+    const back = await cluster().connect(1);
+    const { epoch } = await own(back, session, { reconnect_token: token });
+    cluster().proxy(0).resume();
+    expect(codeOf(await released)).toBe('not_owner');
+    expect(await inspect(cluster().node(1), session)).toMatchObject({ state: 'owned', owner_epoch: epoch });
+    expect(seen(watcher, session)).toEqual(['owned reclaimed']);
+  });
 });

@@ -36,6 +36,7 @@ export interface ConnectOptions {
 interface Waiter {
   matches: (message: ServerMessage) => boolean;
   take: (frame: Frame) => void;
+  fail: (why: string) => void;
 }
 
 const TIMEOUT_MS = 5_000;
@@ -74,6 +75,7 @@ export class RawClient {
       socket.once('close', (code: number, reason: Buffer) => {
         this.closed = { code, reason: reason.toString(), atMs: performance.now() };
         resolve(this.closed);
+        for (const waiter of this.#waiters) waiter.fail(`closed with ${code}`);
       });
     });
   }
@@ -222,28 +224,25 @@ export class RawClient {
     const [found] = index === -1 ? [] : this.#untaken.splice(index, 1);
     if (found !== undefined) return Promise.resolve(found);
     return new Promise((resolve, reject) => {
-      const fail = (why: string) => {
-        end();
-        const seen = this.frames.slice(-8).map(({ message }) => JSON.stringify(redacted(message)));
-        reject(new Error(`${what}: ${why}; last frames: ${seen.join(' ') || 'none'}`));
-      };
-      const onClose = (code: number) => fail(`closed with ${code}`);
-      const timer = setTimeout(() => fail(`not within ${timeoutMs} ms`), timeoutMs);
       const waiter: Waiter = {
         matches,
         take: (frame) => {
           end();
           resolve(frame);
         },
+        fail: (why) => {
+          end();
+          const seen = this.frames.slice(-8).map(({ message }) => JSON.stringify(redacted(message)));
+          reject(new Error(`${what}: ${why}; last frames: ${seen.join(' ') || 'none'}`));
+        },
       };
+      const timer = setTimeout(() => waiter.fail(`not within ${timeoutMs} ms`), timeoutMs);
       const end = () => {
         clearTimeout(timer);
         this.#waiters.delete(waiter);
-        this.socket.off('close', onClose);
       };
-      if (this.closed !== undefined) return fail(`closed with ${this.closed.code}`);
-      this.socket.once('close', onClose);
-      this.#waiters.add(waiter);
+      if (this.closed === undefined) this.#waiters.add(waiter);
+      else waiter.fail(`closed with ${this.closed.code}`);
     });
   }
 }

@@ -1,11 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import type { ChildProcess } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { endChild, isRunning, spawnTied } from './child-process.js';
 import { freePorts } from './ports.js';
-import { findOnPath, redisServerPath } from './redis-binary.js';
+import { redisServerPath } from './redis-binary.js';
 
 const START_MS = 10_000;
 const PORT_ATTEMPTS = 5;
@@ -78,10 +78,6 @@ class RedisProcess implements PrivateRedis {
   #child: ChildProcess | undefined;
   #output = '';
 
-  readonly #endWithParent = () => {
-    this.#child?.kill('SIGKILL');
-  };
-
   constructor(port: number, folder: string, options: PrivateRedisOptions) {
     this.url = `redis://127.0.0.1:${port}`;
     this.port = port;
@@ -94,13 +90,8 @@ class RedisProcess implements PrivateRedis {
   }
 
   async start(): Promise<this> {
-    // The exit listener covers an orderly end, the kernel covers a killed test worker.
-    const command = [redisServerPath(), ...(await this.#args())];
-    const setpriv = findOnPath('setpriv');
-    const [file = '', ...args] = setpriv === undefined ? command : [setpriv, '--pdeathsig', 'KILL', '--', ...command];
-    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawnTied([redisServerPath(), ...(await this.#args())], { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#child = child;
-    process.on('exit', this.#endWithParent);
     child.stdout?.on('data', (chunk: Buffer) => {
       this.#output = (this.#output + chunk.toString()).slice(-4_000);
     });
@@ -142,7 +133,7 @@ class RedisProcess implements PrivateRedis {
 
   /** True once this very process serves the port. */
   async #answers(child: ChildProcess): Promise<boolean> {
-    if (child.exitCode !== null || child.signalCode !== null) return false;
+    if (!isRunning(child)) return false;
     const info = String(await redisCall(this.port, 'INFO', 'server'));
     return info.includes(`process_id:${child.pid}\r\n`);
   }
@@ -150,13 +141,6 @@ class RedisProcess implements PrivateRedis {
   async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const child = this.#child;
     this.#child = undefined;
-    process.off('exit', this.#endWithParent);
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = once(child, 'exit');
-    child.kill('SIGCONT');
-    child.kill(signal);
-    const late = setTimeout(() => child.kill('SIGKILL'), 3_000);
-    await ended;
-    clearTimeout(late);
+    if (child !== undefined) await endChild(child, signal, 3_000);
   }
 }

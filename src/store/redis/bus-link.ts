@@ -53,6 +53,7 @@ export class SubscriberLink {
   /** What the server has once it has read everything sent on this connection; the value tells two sends apart. */
   readonly #sent = new Map<string, number>();
   readonly #acknowledged = new Set<string>();
+  readonly #queued = new Set<string>();
   #sends = 0;
   #connections = 0;
   #client: Redis | undefined;
@@ -89,18 +90,20 @@ export class SubscriberLink {
   }
 
   want(channels: Iterable<string>): void {
-    const missing: string[] = [];
     for (const channel of channels) {
       this.#wanted.add(channel);
-      if (!this.#sent.has(channel)) missing.push(channel);
+      if (this.#sent.has(channel)) continue;
+      // Those of one turn of the event loop go into one command.
+      if (this.#queued.size === 0) setImmediate(() => this.#flush());
+      this.#queued.add(channel);
     }
-    if (this.#ready) for (const batch of batches(missing)) void this.#subscribe(batch);
   }
 
   unwant(channels: Iterable<string>): void {
     const known: string[] = [];
     for (const channel of channels) {
       this.#wanted.delete(channel);
+      this.#queued.delete(channel);
       this.#acknowledged.delete(channel);
       if (this.#sent.delete(channel)) known.push(channel);
     }
@@ -178,6 +181,13 @@ export class SubscriberLink {
       if (client === this.#client) this.#options.onMessage(channel, payload);
     });
     if (client.status === 'wait') client.connect().catch(() => {});
+  }
+
+  #flush(): void {
+    const channels = [...this.#queued].filter((channel) => !this.#sent.has(channel));
+    this.#queued.clear();
+    // Otherwise `#synchronise` will do it.
+    if (this.#ready) for (const batch of batches(channels)) void this.#subscribe(batch);
   }
 
   /** Subscribes what the server does not have yet. */
