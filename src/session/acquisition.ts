@@ -8,6 +8,7 @@ import type { Subscriber } from './subscriber.js';
 /** Longer than the lock's time to live, so that a lock whose holder died is waited out. */
 export const BUSY_WAIT_MS = 3_000;
 const BUSY_POLL_MS = 25;
+const UNKNOWN_POLL_MS = 250;
 
 export interface Acquired {
   outcome: ClaimOutcome;
@@ -26,13 +27,63 @@ export interface Wish {
   /** A genuine token to take the session back with. */
   presentedToken?: string;
   claimIfExpired?: boolean;
-  /** Nothing acknowledges: the event carries the token. The caller ends the hub's promise. */
-  unasked?: boolean;
+}
+
+/** Asks again for as long as the answer is not known, and for no longer than what it may have granted lasts. */
+export async function untilAnswered<T>(
+  node: SessionNode,
+  subscriber: Subscriber,
+  leaseMs: number,
+  ask: () => Promise<T>,
+) {
+  const giveUpAtMs = node.deps.clock.monotonicMs() + leaseMs;
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      const isUnknown = error instanceof HoldfastError && error.code === 'store_unavailable';
+      if (!isUnknown || !subscriber.open || node.deps.clock.monotonicMs() >= giveUpAtMs) throw error;
+      await sleep(UNKNOWN_POLL_MS);
+    }
+  }
 }
 
 /** Asks the store, and waits out another's lock. Of several tries only the one that succeeds changes anything. */
 export async function acquire(node: SessionNode, wish: Wish): Promise<Acquired> {
-  const { tokens, clock } = node.deps;
+  return askFor(node, wish, requestOf(node, wish));
+}
+
+/**
+ * For a watcher that did not ask: the event that makes it the owner brings the token, so that an answer that gets lost
+ * would leave an owner without a lease. The same request is sent until it is answered.
+ */
+export async function handOver(node: SessionNode, subscriber: Subscriber, sessionId: string): Promise<ClaimOutcome> {
+  const wish: Wish = { subscriber, sessionId, mode: 'handover', attemptId: undefined };
+  const prepared = requestOf(node, wish);
+  const { requestId } = prepared.request;
+  // Of the first time that it is sent: that may be the one that took effect.
+  const stamp = node.leases.stamp();
+  node.hub.promise(requestId, prepared.token);
+  try {
+    const { leaseMs } = prepared.request;
+    const { outcome } = await untilAnswered(node, subscriber, leaseMs, () => askFor(node, wish, prepared));
+    if (outcome.result === 'owned') {
+      const { view, tokenHash } = outcome;
+      node.grant(subscriber, sessionId, { view, tokenHash, stamp, reason: 'handed_over', requestId });
+    }
+    return outcome;
+  } finally {
+    node.hub.forgetPromise(requestId);
+  }
+}
+
+interface Prepared {
+  request: Request;
+  token: string;
+}
+
+function requestOf(node: SessionNode, wish: Wish): Prepared {
+  const { tokens } = node.deps;
   const { subscriber, sessionId, attemptId } = wish;
   const presented = wish.presentedToken ?? '';
   const settings = node.deps.settingsOf(sessionId);
@@ -49,14 +100,18 @@ export async function acquire(node: SessionNode, wish: Wish): Promise<Acquired> 
     policy: settings.handoverPolicy,
     leaseMs: settings.leaseMs,
   };
-  if (wish.unasked === true) node.hub.promise(requestId, token);
+  return { request, token };
+}
+
+async function askFor(node: SessionNode, wish: Wish, { request, token }: Prepared): Promise<Acquired> {
+  const { clock } = node.deps;
   const giveUpAtMs = clock.monotonicMs() + BUSY_WAIT_MS;
   for (;;) {
     const stamp = node.leases.stamp();
     const startedMs = clock.monotonicMs();
     const outcome = await ask(node, request, wish, startedMs);
-    if (outcome.result !== 'busy' || clock.monotonicMs() >= giveUpAtMs || !subscriber.open) {
-      return { outcome, token: tokenOf(node, wish, token, outcome), stamp, requestId };
+    if (outcome.result !== 'busy' || clock.monotonicMs() >= giveUpAtMs || !wish.subscriber.open) {
+      return { outcome, token: tokenOf(node, wish, token, outcome), stamp, requestId: request.requestId };
     }
     await sleep(BUSY_POLL_MS * (1 + Math.random() * 3));
   }

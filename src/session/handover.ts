@@ -1,10 +1,11 @@
 import { logHandle } from '../crypto/hash.js';
-import { acquire } from './acquisition.js';
+import { handOver } from './acquisition.js';
 import type { OwnershipEvent } from './ports.js';
 import type { SessionNode } from './session-node.js';
 import type { Subscriber } from './subscriber.js';
 
 const MAX_TRIES = 5;
+const RETRY_JITTER_MS = 100;
 
 /** The policy `oldest_watcher`: when a session becomes free, each node tries for its oldest watcher; the store picks. */
 export class HandedOver {
@@ -19,8 +20,14 @@ export class HandedOver {
     if (event.state !== 'free') return;
     if (this.#node.deps.settingsOf(event.sessionId).handoverPolicy !== 'oldest_watcher') return;
     // Who released on purpose does not get the session back at once.
-    const leaving = event.reason === 'released' ? event.previousConnectionId : '';
+    const leaves = event.reason === 'released' || event.reason === 'unsubscribed';
+    const leaving = leaves ? event.previousConnectionId : '';
     this.#tryAfter(0, event.sessionId, leaving, 1);
+  }
+
+  /** For a watcher that an older one may still come before. */
+  retryAfter(delayMs: number, sessionId: string): void {
+    this.#tryAfter(delayMs, sessionId, '', 1);
   }
 
   close(): void {
@@ -30,10 +37,13 @@ export class HandedOver {
 
   #tryAfter(delayMs: number, sessionId: string, leaving: string, tries: number): void {
     clearTimeout(this.#timers.get(sessionId));
-    const timer = setTimeout(() => {
-      this.#timers.delete(sessionId);
-      void this.#try(sessionId, leaving, tries);
-    }, delayMs);
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(sessionId);
+        void this.#try(sessionId, leaving, tries);
+      },
+      delayMs === 0 ? 0 : delayMs + RETRY_JITTER_MS * Math.random(),
+    );
     this.#timers.set(sessionId, timer.unref());
   }
 
@@ -43,18 +53,9 @@ export class HandedOver {
     const subscriber = this.#oldest(sessionId, leaving);
     if (subscriber === undefined) return;
     try {
-      const wish = { subscriber, sessionId, mode: 'handover', attemptId: undefined, unasked: true } as const;
-      const { outcome, stamp, requestId } = await acquire(this.#node, wish);
-      if (outcome.result === 'owned') {
-        const { view, tokenHash } = outcome;
-        const granted = { view, tokenHash, stamp, reason: 'handed_over', requestId } as const;
-        this.#node.grant(subscriber, sessionId, granted);
-      }
-      hub.forgetPromise(requestId);
+      const outcome = await handOver(this.#node, subscriber, sessionId);
       const retries = outcome.result === 'not_next' || outcome.result === 'busy';
-      if (retries && tries < MAX_TRIES) {
-        this.#tryAfter(outcome.retryAfterMs + 50 + Math.random() * 100, sessionId, leaving, tries + 1);
-      }
+      if (retries && tries < MAX_TRIES) this.#tryAfter(outcome.retryAfterMs, sessionId, leaving, tries + 1);
     } catch (error) {
       deps.log.warn({ session: logHandle(sessionId), connection: subscriber.id, error }, 'session not handed over');
       if (tries < MAX_TRIES) this.#tryAfter(1_000, sessionId, leaving, tries + 1);

@@ -77,6 +77,15 @@ export class Hub {
     channel.subscribers.set(subscriber, { wantsOwnership });
   }
 
+  /** Behind all that watched before, as in the store's list. */
+  moveToEnd(sessionId: string, subscriber: Subscriber): void {
+    const subscribers = this.#channels.get(sessionId)?.subscribers;
+    const entry = subscribers?.get(subscriber);
+    if (entry === undefined) return;
+    subscribers?.delete(subscriber);
+    subscribers?.set(subscriber, entry);
+  }
+
   leave(sessionId: string, subscriber: Subscriber): void {
     const channel = this.#channels.get(sessionId);
     if (channel === undefined) return;

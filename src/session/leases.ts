@@ -11,6 +11,8 @@ export interface Lease extends LeaseRef {
   readonly leaseMs: number;
   /** Until when this node may act on it, on the monotonic clock. */
   validUntilMs: number;
+  /** Of the stamp behind `validUntilMs`. */
+  generation: number;
   /** False from the moment that the owner was told of `lease_unconfirmed` until a renewal succeeds. */
   confirmed: boolean;
 }
@@ -103,9 +105,9 @@ export class NodeLeases {
   }
 
   /** Registers what the store granted, replacing any earlier lease of the session. */
-  add(granted: Omit<Lease, 'validUntilMs' | 'confirmed'>, stamp: Stamp): Lease {
+  add(granted: Omit<Lease, 'validUntilMs' | 'generation' | 'confirmed'>, stamp: Stamp): Lease {
     this.#forget(granted.sessionId);
-    const lease: Lease = { ...granted, validUntilMs: 0, confirmed: true };
+    const lease: Lease = { ...granted, validUntilMs: Number.NEGATIVE_INFINITY, generation: 0, confirmed: true };
     this.#confirm(lease, stamp);
     this.#bySession.set(lease.sessionId, lease);
     this.#groups[this.#nextGroup]?.add(lease);
@@ -116,6 +118,7 @@ export class NodeLeases {
   /** Takes back a lease whose release did not reach the store, unless the session has another by now. */
   restore(lease: Lease): void {
     if (this.#bySession.has(lease.sessionId)) return;
+    if (lease.generation !== this.#generation) lease.validUntilMs = Number.NEGATIVE_INFINITY;
     this.#bySession.set(lease.sessionId, lease);
     this.#groups[this.#nextGroup]?.add(lease);
   }
@@ -194,6 +197,7 @@ export class NodeLeases {
 
   #confirm(lease: Lease, stamp: Stamp): void {
     if (stamp.generation !== this.#generation) return;
+    lease.generation = stamp.generation;
     lease.validUntilMs = stamp.atMs + lease.leaseMs - leaseMarginMs(lease.leaseMs);
   }
 

@@ -267,7 +267,9 @@ function replay(record: SessionRecord, request: ClaimRequest | ReclaimRequest, c
 }
 
 const claimTaken: Handler<'claim'> = (record, { request }, context) => {
-  const isOwner = record.state === 'owned' && record.connectionId === request.connectionId;
+  // A handover that finds the session with its watcher already must leave the token alone: nothing would tell of it.
+  const isOwner =
+    request.mode !== 'handover' && record.state === 'owned' && record.connectionId === request.connectionId;
   const isRepeat = request.mode !== 'reestablish' && isRepeatedAttempt(record, request, '', context);
   if (!isOwner && !isRepeat) return { record, outcome: outcomeOf('unclaimed', record) };
   if (isLockedAgainst(context, '')) return { record: extended(record, context), outcome: outcomeOf('busy', record) };

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { logHandle } from '../crypto/hash.js';
 import { HoldfastError } from '../protocol/errors.js';
 import { namespaceOf } from '../protocol/session-id.js';
-import { type Acquired, BUSY_WAIT_MS } from './acquisition.js';
+import { type Acquired, BUSY_WAIT_MS, untilAnswered } from './acquisition.js';
 import type { Channel } from './hub.js';
 import type { ReleaseRequest, SessionView, TransferOffer, TransferRequest } from './ports.js';
 import type { SessionNode } from './session-node.js';
@@ -60,7 +60,9 @@ export class OwnerChanges {
     // First here, then there: the release's own event must not tell the owner that it lost something.
     leases.remove(lease);
     const released = await deps.store.release(request).catch((error: unknown) => {
-      leases.restore(lease);
+      // Who is still there may ask again; for who has left meanwhile nobody else would.
+      if (subscriber.open && this.#node.follows(subscriber, sessionId)) leases.restore(lease);
+      else this.#node.depart(lease, { release: reason });
       throw error;
     });
     if (released) return;
@@ -181,7 +183,9 @@ export class OwnerChanges {
     hub.promise(requestId, token);
     try {
       const request = { sessionId, requestId, lockValue, expectedEpoch, reason: 'transferred', target } as const;
-      const { result, view } = await deps.store.transfer(request);
+      const { result, view } = await untilAnswered(this.#node, subscriber, target.leaseMs, () =>
+        deps.store.transfer(request),
+      );
       // Several nodes may answer an offer to a principal; the view tells whose commit it was.
       if (result !== 'done' || view.connectionId !== subscriber.id) return;
       this.#node.grant(subscriber, sessionId, { view, tokenHash, stamp, reason: 'transferred', requestId });

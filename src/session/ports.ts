@@ -158,8 +158,11 @@ export interface OwnershipStore {
    */
   read(sessionId: string, watcher?: ConnectionRef): Promise<SessionView>;
 
-  /** Views without any write, in the order asked; a missing record is a free view with epoch 0. */
-  peek(sessionIds: readonly string[]): Promise<SessionView[]>;
+  /**
+   * Views without any write, in the order asked. A missing record is a free view with epoch 0; undefined stands for
+   * one whose part of the store is away.
+   */
+  peek(sessionIds: readonly string[]): Promise<(SessionView | undefined)[]>;
 
   claim(request: ClaimRequest): Promise<ClaimOutcome>;
   reclaim(request: ReclaimRequest): Promise<ClaimOutcome>;

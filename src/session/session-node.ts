@@ -58,6 +58,8 @@ export interface Granted {
   stamp: Stamp;
   reason: OwnershipReason;
   requestId: string;
+  /** An anonymous connection presented a token: it takes the principal that the record has. */
+  restoresPrincipal?: boolean;
 }
 
 const LOST_REASONS: Partial<Record<OwnershipReason, OwnershipLostReason>> = {
@@ -105,15 +107,16 @@ export class SessionNode implements LeaseListener {
    */
   grant(subscriber: Subscriber, sessionId: string, granted: Granted): boolean {
     const { view } = granted;
-    if (subscriber.anonymous && view.principal !== subscriber.principal) {
-      subscriber.restorePrincipal(view.principal);
-      this.#restored.add(subscriber);
-    }
     const known = this.hub.get(sessionId)?.view;
-    const overtaken = known !== undefined && known.epoch > view.epoch && known.connectionId !== subscriber.id;
+    const isStillOurs = known?.state === 'owned' && known.connectionId === subscriber.id;
+    const overtaken = known !== undefined && isNewer(known, view) && !isStillOurs;
     // The stored answer to a request that was sent twice may be older than the view that comes with it.
     const ended = view.state !== 'owned' || view.connectionId !== subscriber.id;
     if (overtaken || ended) return false;
+    if (granted.restoresPrincipal && !this.#restored.has(subscriber)) {
+      subscriber.restorePrincipal(view.principal);
+      this.#restored.add(subscriber);
+    }
     const earlier = this.leases.get(sessionId);
     if (earlier !== undefined && earlier.subscriber !== subscriber) this.lose(earlier, granted.reason, view.epoch);
     const lease = this.leases.add(
@@ -131,8 +134,14 @@ export class SessionNode implements LeaseListener {
     this.#log('session owned', lease, { reason: granted.reason });
     const { reason, requestId } = granted;
     this.announce({ kind: 'ownership', sessionId, reason, previousConnectionId: '', requestId, ...view });
+    // What went away while the store was asked has nobody else to give its lease back.
     if (!subscriber.open) this.depart(lease, {});
-    return subscriber.open;
+    else if (!this.follows(subscriber, sessionId)) this.depart(lease, { release: 'unsubscribed' });
+    return this.leases.get(sessionId) === lease;
+  }
+
+  follows(subscriber: Subscriber, sessionId: string): boolean {
+    return this.subscriptions.get(subscriber)?.has(sessionId) === true;
   }
 
   /** An event, from the bus or found out otherwise. */
@@ -205,6 +214,7 @@ export class SessionNode implements LeaseListener {
 
   /** Compares what the local subscribers were told with the store, and tells them what they missed. */
   async resync(sessionIds: readonly string[]): Promise<number> {
+    const before = sessionIds.map((sessionId) => this.hub.get(sessionId)?.view);
     const views = await this.deps.store.peek(sessionIds).catch((error: unknown) => {
       this.deps.log.warn({ sessions: sessionIds.length, error }, 'sessions not compared with the store');
       return [];
@@ -212,7 +222,10 @@ export class SessionNode implements LeaseListener {
     let repaired = 0;
     for (const [index, view] of views.entries()) {
       const sessionId = sessionIds[index];
-      if (sessionId !== undefined && this.#repair(sessionId, view)) repaired++;
+      if (sessionId === undefined || view === undefined) continue;
+      // Something newer was heard while the store was asked: its answer says nothing about that.
+      if (this.hub.get(sessionId)?.view !== before[index]) continue;
+      if (this.#repair(sessionId, view)) repaired++;
     }
     if (repaired > 0) this.deps.telemetry.repaired(repaired);
     return repaired;
@@ -224,14 +237,15 @@ export class SessionNode implements LeaseListener {
 
   #repair(sessionId: string, view: SessionView): boolean {
     const known = this.hub.get(sessionId)?.view;
-    const base = { kind: 'ownership', sessionId, previousConnectionId: '', requestId: '' } as const;
-    if (view.epoch === 0 && known !== undefined && known.state !== 'free' && this.leases.get(sessionId) === undefined) {
-      // The store lost the record: whoever owned will be told by its node, and watchers that nobody owns.
-      this.announce({ ...base, ...view, epoch: known.epoch, rev: known.rev + 1, reason: 'lost' });
+    if (known === undefined || (known.state === view.state && known.connectionId === view.connectionId)) return false;
+    const event = { kind: 'ownership', sessionId, previousConnectionId: '', requestId: '', ...view } as const;
+    if (isNewer(view, known)) {
+      this.announce({ ...event, reason: 'resynced' });
       return true;
     }
-    if (known === undefined || !isNewer(view, known)) return false;
-    this.announce({ ...base, ...view, reason: 'resynced' });
+    // The store went back: it lost the record, or its last changes. An owner of this node hears of it by its lease.
+    if (this.leases.get(sessionId) !== undefined) return false;
+    this.announce({ ...event, epoch: known.epoch, rev: known.rev + 1, reason: view.epoch === 0 ? 'lost' : 'resynced' });
     return true;
   }
 

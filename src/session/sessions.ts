@@ -37,7 +37,7 @@ export class Sessions {
     options.bus.onEvent((event) => {
       if (event.kind === 'ownership') node.announce(event);
       else if (event.kind === 'transfer_offer') void this.#changes.accept(event);
-      else this.#removeLocal(event);
+      else if (event.kind === 'subscription_removal') this.#removeLocal(event);
     });
     options.bus.onGap(() => void this.#reconciliation.run());
   }
@@ -117,6 +117,7 @@ export class Sessions {
     const reason = force ? 'forced' : 'claimed';
     const granted = { view: outcome.view, tokenHash: outcome.tokenHash, stamp, reason, requestId } as const;
     const owner = this.#node.grant(subscriber, sessionId, granted);
+    this.#requireSubscription(subscriber, sessionId);
     subscriber.send({
       type: 'claim_ack',
       ...(id !== undefined && { id }),
@@ -129,6 +130,7 @@ export class Sessions {
   async release(subscriber: Subscriber, sessionId: string): Promise<void> {
     this.#requireSubscription(subscriber, sessionId);
     await this.#changes.release(subscriber, sessionId, 'released');
+    this.#node.hub.moveToEnd(sessionId, subscriber);
   }
 
   /** The connection is gone: what it owned is held for `holdMs` (default: the grace period), or freed. */
@@ -252,23 +254,29 @@ export class Sessions {
     let owner = false;
     if (owned) {
       const reason = extra.token_status === 'accepted' || outcome.replayed ? 'reclaimed' : 'claimed';
-      const granted = { view: outcome.view, tokenHash: outcome.tokenHash, stamp, reason, requestId } as const;
+      const restoresPrincipal = extra.token_status === 'accepted' && subscriber.anonymous;
+      const { view, tokenHash } = outcome;
+      const granted = { view, tokenHash, stamp, reason, requestId, restoresPrincipal } as const;
       owner = this.#node.grant(subscriber, sessionId, granted);
     }
     if (!subscriber.open) {
       this.#node.hub.abandon(channel);
+      this.#unwatch(subscriber, sessionId);
       return;
     }
     if (isNewer(outcome.view, channel.view)) channel.view ??= outcome.view;
+    // Entered first: should the acknowledgement overflow the send queue, what closes the connection finds it here.
+    this.#node.hub.enter(channel, subscriber, wantsOwnership);
     subscriber.send({
       type: 'subscribe_ack',
       ...extra,
       ...this.#ack(sessionId, outcome.view, owned ? token : undefined),
     });
-    this.#node.hub.enter(channel, subscriber, wantsOwnership);
     if (owned ? !owner : isNewer(channel.view ?? outcome.view, outcome.view)) {
       this.#tellOvertaken(subscriber, sessionId, owned);
     }
+    // Promised to an older watcher: if that one does not come, it is this one's turn.
+    if (outcome.result === 'not_next') this.#handedOver.retryAfter(outcome.retryAfterMs, sessionId);
   }
 
   /** The acknowledgement told of a state that events, which came first, had already passed. */
@@ -311,6 +319,10 @@ export class Sessions {
 
   #leave(subscriber: Subscriber, sessionId: string): void {
     this.#node.hub.leave(sessionId, subscriber);
+    this.#unwatch(subscriber, sessionId);
+  }
+
+  #unwatch(subscriber: Subscriber, sessionId: string): void {
     if (this.#node.deps.settingsOf(sessionId).handoverPolicy !== 'oldest_watcher') return;
     void this.#node.deps.store.unwatch(sessionId, subscriber.id).catch(() => {
       // A handover passes over a watcher that does not answer.

@@ -126,6 +126,9 @@ export function httpApp({ sessions, apiKeyHashes, page, log }: HttpOptions): Exp
   app
     .route('/v1/sessions/:id/subscriptions')
     .delete(async ({ params, query }, response) => {
+      // A misspelt one would mean everybody.
+      const unknown = Object.keys(query).find((key) => key !== 'connection_id' && key !== 'principal');
+      if (unknown !== undefined) refuse('query', 'nothing but connection_id or principal');
       await sessions.removeSubscriptions(sessionIdOf(params), targetOf(query, 'query'));
       response.status(204).end();
     })
