@@ -174,7 +174,7 @@ export const configSchema = z.strictObject({
   sendQueueBytes: integer(16_384, 1_024 * MIB)
     .default(MIB)
     .register(settingInfo, { help: 'unsent data beyond which a connection is closed as too slow', unit: 'bytes' }),
-  drainMs: integer(0, 3_600_000)
+  drainMs: integer(100, 3_600_000)
     .default(25_000)
     .register(settingInfo, { help: 'how long a node that was told to stop may take to hand over', unit: 'ms' }),
 });

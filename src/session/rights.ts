@@ -63,6 +63,8 @@ export function rightsOf(
     const name = principal.startsWith(ANONYMOUS_PREFIX) ? ANONYMOUS_PREFIX : principal;
     if (!matches(patternOf(rule.principals), name)) continue;
     // Put in after the split: an asterisk in a principal is no pattern.
+    // Before its token is read, nobody knows whether an anonymous connection is the one that comes back.
+    if (principal.startsWith(ANONYMOUS_PREFIX) && rule.sessions.includes('{principal}')) continue;
     const sessions = patternOf(rule.sessions).map((part) => part.replaceAll('{principal}', () => principal));
     compiled.push({ sessions, allow: new Set(rule.allow) });
   }

@@ -9,7 +9,7 @@ export interface Subscriber {
   readonly rights: SessionRights;
   /** False from the moment that the connection closes. */
   readonly open: boolean;
-  /** An anonymous connection takes the principal, and so the rights, that its reconnect token restores. Once at most. */
+  /** An anonymous connection takes the principal that its reconnect token restores. Once at most. */
   restorePrincipal(principal: string): void;
   send(message: ServerMessage): void;
   /** A text frame's payload that was rendered once for many. */

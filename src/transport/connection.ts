@@ -8,7 +8,7 @@ import { PROTOCOL_MINOR, type ServerMessage } from '../protocol/messages.js';
 import type { SessionRights } from '../session/rights.js';
 import type { Subscriber } from '../session/subscriber.js';
 import type { AddressSlot } from './addresses.js';
-import type { AuthenticationOptions, Identity } from './authenticate.js';
+import type { Identity } from './authenticate.js';
 import { textFrame } from './frame.js';
 import { Inbox } from './inbox.js';
 import type { SessionsApi } from './sessions-api.js';
@@ -39,7 +39,6 @@ export interface ConnectionLimits {
 export interface ConnectionContext {
   nodeId: string;
   sessions: SessionsApi;
-  authentication: AuthenticationOptions;
   limits: ConnectionLimits;
   wheel: TimerWheel;
   clock: Clock;
@@ -78,12 +77,12 @@ function onClose(this: WebSocket, code: number, reason: Buffer): void {
 export class Connection implements Subscriber, WheelItem {
   readonly id: string;
   readonly anonymous: boolean;
+  readonly rights: SessionRights;
   readonly addressSlot: AddressSlot;
   wheelSlot = NO_SLOT;
 
   readonly #context: ConnectionContext;
   #principal: string;
-  #rights: SessionRights;
   readonly #socket: GatewaySocket;
   readonly #stream: Stream;
   readonly #expiresAtMs: number;
@@ -106,7 +105,7 @@ export class Connection implements Subscriber, WheelItem {
     this.id = id;
     this.#principal = identity.principal;
     this.anonymous = identity.anonymous;
-    this.#rights = identity.rights;
+    this.rights = identity.rights;
     this.addressSlot = addressSlot;
     this.#expiresAtMs = identity.expiresAtMs;
     this.#socket = socket;
@@ -131,13 +130,8 @@ export class Connection implements Subscriber, WheelItem {
     return this.#principal;
   }
 
-  get rights(): SessionRights {
-    return this.#rights;
-  }
-
   restorePrincipal(principal: string): void {
     this.#principal = principal;
-    this.#rights = this.#context.authentication.rightsFor(principal, []);
   }
 
   welcome(): void {

@@ -53,6 +53,7 @@ export interface GatewayServer {
 /** A storm of reconnects is longer than the default queue of 511. */
 const BACKLOG = 4096;
 const WHEEL_TICKS_PER_TIMEOUT = 32;
+const MAX_WHEEL_SLOTS = 4096;
 const OVERLOAD_RETRY_MS = 5_000;
 
 export function createGatewayServer(options: GatewayServerOptions): GatewayServer {
@@ -60,8 +61,10 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
   const connections = new Set<Connection>();
   const refused = new Set<GatewaySocket>();
   const addresses = new AddressLimit(options.maxConnectionsPerAddress);
-  const tickMs = Math.ceil(Math.min(limits.pongTimeoutMs, limits.pingIntervalMs) / WHEEL_TICKS_PER_TIMEOUT);
-  const wheel = new TimerWheel(tickMs, Math.max(limits.pongTimeoutMs, limits.pingIntervalMs));
+  const longestMs = Math.max(limits.pongTimeoutMs, limits.pingIntervalMs);
+  const shortestMs = Math.min(limits.pongTimeoutMs, limits.pingIntervalMs);
+  const tickMs = Math.ceil(Math.max(shortestMs / WHEEL_TICKS_PER_TIMEOUT, longestMs / MAX_WHEEL_SLOTS));
+  const wheel = new TimerWheel(tickMs, longestMs);
   let drainRetryMs: number | undefined;
 
   const http = createServer(

@@ -9,7 +9,7 @@ import { CLOSE_CODES } from '../protocol/close-codes.js';
 import { HoldfastError } from '../protocol/errors.js';
 import { SUBPROTOCOL } from '../protocol/messages.js';
 import { type AddressLimit, type AddressSlot, clientAddress } from './addresses.js';
-import { authenticate, type Identity } from './authenticate.js';
+import { type AuthenticationOptions, authenticate, type Identity } from './authenticate.js';
 import { Connection, type ConnectionContext, GatewaySocket } from './connection.js';
 import { isOriginAllowed, type OriginPolicy } from './origin.js';
 import { problemOf } from './problem.js';
@@ -23,6 +23,7 @@ const MAX_FRAGMENTS = 128;
 
 export interface UpgradeContext extends ConnectionContext {
   origins: OriginPolicy;
+  authentication: AuthenticationOptions;
   trusted: BlockList | undefined;
   addresses: AddressLimit;
   /** Why this node takes no connection now, or undefined. */

@@ -36,7 +36,7 @@ const SECRET = 'q'.repeat(40);
 
 describe('precedence', () => {
   it('is defaults, command, file, environment, flags', () => {
-    const file = fileOf({ host: '10.0.0.1', port: 1, graceMs: 1_001, drainMs: 1 });
+    const file = fileOf({ host: '10.0.0.1', port: 1, graceMs: 1_001, drainMs: 101 });
     const { config, sources } = load({
       file,
       env: { HOLDFAST_PORT: '2', HOLDFAST_GRACE_MS: '1002' },
@@ -47,7 +47,7 @@ describe('precedence', () => {
       host: '10.0.0.1',
       port: 2,
       graceMs: 1_003,
-      drainMs: 1,
+      drainMs: 101,
       logLevel: 'warn',
       access: 'rules',
     });
@@ -284,7 +284,7 @@ const WRONG: Record<SettingName, [value: unknown, allowed: string][]> = {
   pingIntervalMs: [[999, 'integer from 1000']],
   pongTimeoutMs: [[99, 'integer from 100']],
   sendQueueBytes: [[1, 'integer from 16384']],
-  drainMs: [[-1, 'integer from 0']],
+  drainMs: [[99, 'integer from 100']],
 };
 
 const WRONG_VALUES = Object.entries(WRONG).flatMap(([name, cases]) =>

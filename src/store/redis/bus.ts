@@ -130,13 +130,12 @@ export class RedisBus implements SessionBus {
     const subscription = this.#channels.get(channel);
     if (subscription === undefined || this.#lingering.has(channel)) return;
     const { sessionId, partition } = subscription;
-    let event: SessionEvent | undefined;
     try {
-      event = decodeEvent(sessionId, payload);
+      const event = decodeEvent(sessionId, payload);
+      if (event !== undefined) this.#onEvent(event);
     } catch (error) {
       this.#log.error({ partition, bytes: payload.length, error: messageOf(error) }, 'event not decoded');
     }
-    if (event !== undefined) this.#onEvent(event);
   }
 
   #linger(channel: string): void {

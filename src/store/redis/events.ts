@@ -7,6 +7,7 @@ import type { OwnershipEvent, SessionEvent, SessionNotice } from '../../session/
 
 const OWNERSHIP = 'o\t';
 const NOTICE = 'x';
+const NOTICE_KINDS: ReadonlySet<string> = new Set<SessionNotice['kind']>(['transfer_offer', 'subscription_removal']);
 /** Before the principal, which comes last since it may contain a tab. */
 const FIXED_FIELDS = 10;
 
@@ -17,8 +18,9 @@ export function encodeNotice(notice: SessionNotice): string {
 /** @returns undefined for a payload of a kind that this version does not know */
 export function decodeEvent(sessionId: string, payload: string): SessionEvent | undefined {
   if (payload.startsWith(OWNERSHIP)) return decodeOwnership(sessionId, payload);
-  if (payload.startsWith(NOTICE)) return JSON.parse(payload.slice(NOTICE.length)) as SessionNotice;
-  return undefined;
+  if (!payload.startsWith(NOTICE)) return undefined;
+  const notice = JSON.parse(payload.slice(NOTICE.length)) as SessionNotice;
+  return NOTICE_KINDS.has(notice.kind) ? notice : undefined;
 }
 
 function decodeOwnership(sessionId: string, payload: string): OwnershipEvent {
