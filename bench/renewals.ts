@@ -101,9 +101,7 @@ async function sweeping(url: string, store: RedisOwnershipStore): Promise<void> 
   const nodes = await Promise.all(
     Array.from({ length: NODES }, () => connectRedis(url, { prefix: 'bench', log: silent, telemetry: quiet })),
   );
-  const stores = nodes.map(
-    (node) => new RedisOwnershipStore(node, { ...TIMINGS, guardMs: 1, maxSweepGapMs: 60_000 }, quiet),
-  );
+  const stores = nodes.map((node) => new RedisOwnershipStore(node, { ...TIMINGS, maxSweepGapMs: 60_000 }, quiet));
   const sweepAll = (sweeper: RedisOwnershipStore) =>
     Promise.all(
       Array.from({ length: sweeper.partitions }, async (_, partition) => {
@@ -145,7 +143,7 @@ export async function renewals(): Promise<void> {
   const redis = await startPrivateRedis();
   const connection = await connectRedis(redis.url, { prefix: 'bench', log: silent, telemetry: quiet });
   try {
-    const store = new RedisOwnershipStore(connection, { ...TIMINGS, guardMs: 1, maxSweepGapMs: 60_000 }, quiet);
+    const store = new RedisOwnershipStore(connection, { ...TIMINGS, maxSweepGapMs: 60_000 }, quiet);
     await renewing(connection, store);
     await sweeping(redis.url, store);
   } finally {

@@ -29,14 +29,15 @@ export function sweepEveryMs(graceMs: number): number {
   return Math.min(1_000, Math.max(50, Math.floor(graceMs / 10)));
 }
 
-/** @param graceMs the shortest grace period of any namespace, for the gap; the longest, for the guard */
+/** @param graceMs the shortest and the longest grace period of any namespace */
 export function timingsOf(graceMs: { shortest: number; longest: number }): OwnershipTimings {
+  const shortestLeaseMs = leaseMsOf(graceMs.shortest);
   return {
-    // Shorter than what a renewed lease has left, so that an outage that goes unnoticed cannot lapse one.
-    maxSweepGapMs: Math.max(3 * sweepEveryMs(graceMs.shortest), leaseMsOf(graceMs.shortest) / 4),
-    guardMs: leaseMsOf(graceMs.longest),
+    // Shorter than what a lease has left between two renewals, so that no outage goes unnoticed that could lapse one;
+    // longer than Redis may be slow for without being away.
+    maxSweepGapMs: Math.min(Math.max(2_000, shortestLeaseMs / 4), shortestLeaseMs / 2),
     attemptWindowMs: 30_000,
-    retentionMs: HOUR_MS,
+    retentionMs: HOUR_MS + leaseMsOf(graceMs.longest),
     handoverPatienceMs: 1_000,
     busyExtensionMs: 5_000,
   };

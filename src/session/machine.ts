@@ -27,6 +27,8 @@ export interface SessionRecord extends ConnectionRef {
   rev: number;
   principal: string;
   deadlineMs: number;
+  /** What the last grant gave; 0 when free. */
+  leaseMs: number;
   freedAtMs: number;
   tokenHash: string;
   /** The token whose presentation gave `tokenHash`; empty after a claim. */
@@ -65,8 +67,8 @@ export interface StepContext {
   epochFloor: number;
   /** The value of the session's lock; empty when nobody holds it. */
   lockValue: string;
-  /** False after a gap in the store's time: nothing has lapsed then. */
-  mayLapse: boolean;
+  /** When the last gap in the store's time was found, Infinity while there is one that no sweep has found yet. */
+  gapAtMs: number;
   /** The oldest watcher on the list; empty when there is none. */
   firstWatcher: string;
   timings: OwnershipTimings;
@@ -97,6 +99,7 @@ export const EMPTY_RECORD: SessionRecord = {
   bootId: '',
   principal: '',
   deadlineMs: 0,
+  leaseMs: 0,
   freedAtMs: 0,
   tokenHash: '',
   consumedTokenHash: '',
@@ -112,8 +115,10 @@ export function viewOf(record: SessionRecord, nowMs: number): SessionView {
 }
 
 /** True when the record's deadline has passed and may be acted on. */
-export function isDue(record: SessionRecord, context: Pick<StepContext, 'nowMs' | 'mayLapse'>): boolean {
-  return record.state !== 'free' && context.mayLapse && record.deadlineMs <= context.nowMs;
+export function isDue(record: SessionRecord, context: Pick<StepContext, 'nowMs' | 'gapAtMs'>): boolean {
+  if (record.state === 'free' || record.deadlineMs > context.nowMs) return false;
+  // After a gap it gets its whole lease, in which its node can renew it.
+  return context.nowMs >= context.gapAtMs + record.leaseMs;
 }
 
 function eventOf(
@@ -192,6 +197,7 @@ function grant(
     bootId: request.bootId,
     principal: given.principal,
     deadlineMs: context.nowMs + request.leaseMs,
+    leaseMs: request.leaseMs,
     freedAtMs: 0,
     tokenHash: given.tokenHash,
     consumedTokenHash: given.consumedTokenHash,
@@ -279,6 +285,7 @@ const claimTaken: Handler<'claim'> = (record, { request }, context) => {
   const next: SessionRecord = {
     ...record,
     deadlineMs: context.nowMs + request.leaseMs,
+    leaseMs: request.leaseMs,
     tokenHash: request.tokenHash,
     consumedTokenHash: '',
     attemptHash: request.attemptHash,

@@ -128,16 +128,14 @@ export interface SweepOutcome {
   released: string[];
   /** True when more are due than one call releases. */
   more: boolean;
-  /** True while nothing is released because of a gap in the store's time. */
+  /** True when a gap in the store's time kept this call from releasing what is due. */
   guarded: boolean;
 }
 
 /** Settings of the store that every node of a deployment must share. All in ms. */
 export interface OwnershipTimings {
-  /** A longer silence between two sweeps of a partition counts as an outage. */
+  /** A longer silence between two sweeps of a partition is a gap: after it, nothing lapses before a lease of its own. */
   maxSweepGapMs: number;
-  /** After an outage nothing lapses for this long. */
-  guardMs: number;
   /** How long a repeated `attempt_id` is answered with the first one's result. */
   attemptWindowMs: number;
   /** How long a record outlives its deadline, so that the epoch goes on. */

@@ -34,7 +34,6 @@ export const LONG_MS = 60_000;
 
 export const TEST_TIMINGS: OwnershipTimings = {
   maxSweepGapMs: LONG_MS,
-  guardMs: 50,
   attemptWindowMs: 800,
   retentionMs: LONG_MS,
   handoverPatienceMs: 400,
@@ -159,10 +158,9 @@ export async function sweepAll(store: OwnershipStore, limit = 1_000): Promise<st
   return released;
 }
 
-/** A harness past the guard time with which every store begins. */
+/** A harness past the gap with which every store begins. */
 export async function startedHarness(make: MakeHarness, timings?: Partial<OwnershipTimings>): Promise<StoreHarness> {
   const harness = await make(timings);
   await sweepAll(harness.store);
-  await harness.wait(harness.timings.guardMs + 1);
   return harness;
 }

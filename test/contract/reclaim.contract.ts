@@ -151,7 +151,7 @@ export function reclaimContract(make: MakeHarness): void {
     test('after the grace period the token’s bearer claims like everybody', async () => {
       const { store } = harness;
       const session = await bench.session();
-      const first = await store.claim(session.claim('c_1'));
+      const first = await store.claim(session.claim('c_1', { leaseMs: LEASE_MS }));
       await store.hold([session.lease(first)], LEASE_MS);
       await harness.wait(LEASE_MS + 20);
       const onlyWatching = session.reclaim('c_2', first.tokenHash, { claimIfExpired: false });

@@ -70,38 +70,42 @@ export function sweepContract(make: MakeHarness): void {
       await harness.close();
     });
 
-    test('the first sweep ever releases nothing before the guard time has passed', async () => {
-      const harness = await make({ guardMs: LEASE_MS });
+    test('the first sweep ever releases nothing before a whole lease has passed', async () => {
+      const harness = await make();
       const { store } = harness;
       const session = await new Bench(harness).session();
-      await store.claim(session.claim('c_1', { leaseMs: 1 }));
-      await harness.wait(5);
+      await store.claim(session.claim('c_1', { leaseMs: LEASE_MS }));
+      await harness.wait(LEASE_MS + 20);
       expect((await store.claim(session.claim('c_2'))).result).toBe('unclaimed');
       for (let partition = 0; partition < store.partitions; partition += 1) {
         expect(await store.sweep(partition, 10)).toEqual({ released: [], more: false, guarded: true });
       }
+      expect(await sweepAll(store)).toEqual([]);
       await harness.wait(LEASE_MS + 20);
       expect(await sweepAll(store)).toEqual([session.id]);
       await harness.close();
     });
 
-    test('after a silence nothing lapses until the guard time has passed, and an owner can renew', async () => {
-      const [gapMs, guardMs] = [800, 300];
-      const harness = await startedHarness(make, { maxSweepGapMs: gapMs, guardMs });
+    test('after a silence nothing lapses before its own lease has passed, and an owner can renew', async () => {
+      const [gapMs, leaseMs] = [800, 300];
+      const harness = await startedHarness(make, { maxSweepGapMs: gapMs });
       const { store, other } = harness;
       const bench = new Bench(harness);
       const [alive, gone] = [await bench.session(), await bench.session()];
       await sweepAll(store);
-      const lease = alive.lease(await store.claim(alive.claim('c_1', { leaseMs: 1 })));
-      await store.claim(gone.claim('c_1', { leaseMs: 1 }));
+      const lease = alive.lease(await store.claim(alive.claim('c_1', { leaseMs })));
+      await store.claim(gone.claim('c_1', { leaseMs }));
+      const longer = await bench.session();
+      await store.claim(longer.claim('c_1', { leaseMs: 700 }));
       await harness.wait(gapMs + 20);
       // The silence itself is noticed, before anybody sweeps.
       expect((await other.claim(gone.claim('c_2'))).result).toBe('unclaimed');
       expect(await sweepAll(other)).toEqual([]);
       expect((await store.read(gone.id)).state).toBe('owned');
       expect(await store.renew([lease], LONG_MS)).toEqual(['renewed']);
-      await harness.wait(guardMs + 20);
+      await harness.wait(leaseMs + 20);
       expect(await sweepAll(other)).toEqual([gone.id]);
+      expect((await store.read(longer.id)).state).toBe('owned');
       expect(await store.read(alive.id)).toMatchObject({ state: 'owned', epoch: lease.epoch, rev: 1 });
       expect((await gone.events()).map(({ reason }) => reason)).toEqual(['claimed', 'expired']);
       await harness.close();

@@ -1,7 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ClaimOutcome } from '../../src/session/ports.js';
-import { Bench, LONG_MS, type MakeHarness, type StoreHarness, startedHarness, type TestSession } from './harness.js';
+import {
+  Bench,
+  LEASE_MS,
+  LONG_MS,
+  type MakeHarness,
+  type StoreHarness,
+  startedHarness,
+  type TestSession,
+} from './harness.js';
 
 const policy = 'oldest_watcher';
 const watcher = (connectionId: string) => ({ connectionId, nodeId: 'node-1', bootId: 'boot-1' });
@@ -126,8 +134,9 @@ export function watchersContract(make: MakeHarness): void {
 
     test('a session that lapses is promised too', async () => {
       const session = await bench.session();
-      const owner = await claim(session, 'c_1');
+      const owner = await harness.store.claim(session.claim('c_1', { policy: 'oldest_watcher', leaseMs: LEASE_MS }));
       await claim(session, 'c_2');
+      await harness.wait(LEASE_MS);
       await harness.store.hold([session.lease(owner)], 1);
       await harness.wait(10);
       expect((await claim(session, 'c_3')).result).toBe('not_next');

@@ -70,7 +70,6 @@ export class FakeSubscriber implements Subscriber {
 
 export const TIMINGS: OwnershipTimings = {
   maxSweepGapMs: 1_000,
-  guardMs: 200,
   attemptWindowMs: 30_000,
   retentionMs: 3_600_000,
   handoverPatienceMs: 150,

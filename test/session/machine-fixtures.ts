@@ -3,7 +3,6 @@ import { type Command, EMPTY_RECORD, type SessionRecord, type StepContext } from
 export const NOW_MS = 1_000_000;
 export const timings = {
   maxSweepGapMs: 5_000,
-  guardMs: 15_000,
   attemptWindowMs: 30_000,
   retentionMs: 3_600_000,
   handoverPatienceMs: 2_000,
@@ -14,7 +13,7 @@ export const context: StepContext = {
   nowUs: NOW_MS * 1_000,
   epochFloor: 0,
   lockValue: '',
-  mayLapse: true,
+  gapAtMs: 0,
   firstWatcher: '',
   timings,
 };
@@ -29,6 +28,7 @@ export const owned: SessionRecord = {
   bootId: 'boot-1',
   principal: 'principal-1',
   deadlineMs: NOW_MS + 100,
+  leaseMs: 400,
   tokenHash: 'current',
   consumedTokenHash: 'consumed',
   requestId: 'earlier',

@@ -48,7 +48,7 @@ function transitionsOf(sequence: readonly Act[]): Transition[] {
       nowUs: nowMs * 1_000,
       epochFloor: record.epoch + (act.who === 3 ? 10_000_000 : 0),
       lockValue: act.locked ? 'lock' : '',
-      mayLapse: true,
+      gapAtMs: 0,
       firstWatcher: act.who === 1 ? 'c_2' : '',
       timings: TEST_TIMINGS,
     };

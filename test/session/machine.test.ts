@@ -107,14 +107,19 @@ describe('transitions', () => {
 
 describe('deadlines', () => {
   test.each([
-    [free, NOW_MS, true, false],
-    [owned, owned.deadlineMs - 1, true, false],
-    [owned, owned.deadlineMs, true, true],
-    [held, held.deadlineMs, true, true],
-    [held, held.deadlineMs, false, false],
-  ])('a record is due from its deadline on, unless nothing may lapse (%#)', (record, nowMs, mayLapse, due) => {
-    expect(isDue(record, { nowMs, mayLapse })).toBe(due);
-  });
+    [free, NOW_MS, 0, false],
+    [owned, owned.deadlineMs - 1, 0, false],
+    [owned, owned.deadlineMs, 0, true],
+    [held, held.deadlineMs, 0, true],
+    [held, held.deadlineMs, Number.POSITIVE_INFINITY, false],
+    [held, held.deadlineMs, held.deadlineMs - held.leaseMs, true],
+    [held, held.deadlineMs, held.deadlineMs - held.leaseMs + 1, false],
+  ])(
+    'a record is due from its deadline on, but not within its lease after a gap (%#)',
+    (record, nowMs, gapAtMs, due) => {
+      expect(isDue(record, { nowMs, gapAtMs })).toBe(due);
+    },
+  );
 
   test('a lapse frees the session and keeps the epoch', () => {
     const { record, event } = lapse(held, 'session', context);

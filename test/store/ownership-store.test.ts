@@ -163,8 +163,27 @@ test('a deadline that lost writes left behind releases nobody', async () => {
   const [server] = open.connection.masters();
   const partition = partitionOf('chat:10');
   const deadlines = open.connection.keys.deadlines(partition);
+  await open.store.sweep(partition, 100);
   await server?.zadd(deadlines, '1', 'ghost', '1', 'chat:10');
   expect(await open.store.sweep(partition, 100)).toEqual({ released: [], more: false, guarded: false });
   expect(await server?.zscore(deadlines, 'chat:10')).toBe(String(view.deadlineMs));
   expect(await server?.zscore(deadlines, 'ghost')).toBeNull();
+});
+
+test('a part of the store that is away does not keep leases elsewhere from being renewed', async () => {
+  const ids = Array.from({ length: 50 }, (_, i) => `part:${i}`);
+  const leases = [];
+  for (const sessionId of ids) {
+    const { view } = await open.store.claim(claimOf(sessionId));
+    leases.push({ sessionId, connectionId: view.connectionId, epoch: view.epoch });
+  }
+  const away = partitionOf('part:0');
+  const [server] = open.connection.masters();
+  // Every script of this partition fails from here on.
+  await server?.set(open.connection.keys.deadlines(away), 'not a sorted set');
+  const expected = ids.map((id) => (partitionOf(id) === away ? 'unavailable' : 'renewed'));
+  expect(new Set(expected)).toEqual(new Set(['unavailable', 'renewed']));
+  expect(await open.store.renew(leases, 60_000)).toEqual(expected);
+  await expect(open.store.renew(leases.slice(0, 1), 60_000)).rejects.toMatchObject({ code: 'store_unavailable' });
+  await expect(open.store.hold(leases, 60_000)).rejects.toMatchObject({ code: 'store_unavailable' });
 });

@@ -10,7 +10,6 @@ export const noTelemetry: StoreTelemetry = { command: () => {}, connection: () =
 
 const TIMINGS: OwnershipTimings = {
   maxSweepGapMs: 60_000,
-  guardMs: 0,
   attemptWindowMs: 30_000,
   retentionMs: 3_600_000,
   handoverPatienceMs: 1000,

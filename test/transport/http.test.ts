@@ -15,6 +15,8 @@ async function call(port: number, path: string, init: RequestInit = {}) {
   return { status: response.status, headers: response.headers, body };
 }
 
+const DELETE = { method: 'DELETE', headers: KEY };
+
 const put = (body: unknown, headers: Record<string, string> = KEY): RequestInit => ({
   method: 'PUT',
   headers: { 'content-type': 'application/json', ...headers },
@@ -37,9 +39,9 @@ describe('backend routes', () => {
       status: 200,
       body: { principal: 'alice' },
     });
-    expect(await call(port, '/v1/sessions/s/owner', { method: 'DELETE', headers: KEY })).toMatchObject({ status: 200 });
+    expect(await call(port, '/v1/sessions/s/owner', DELETE)).toMatchObject({ status: 200 });
     const removal = '/v1/sessions/s/subscriptions?principal=alice';
-    expect(await call(port, removal, { method: 'DELETE', headers: KEY })).toMatchObject({ status: 204 });
+    expect(await call(port, removal, DELETE)).toMatchObject({ status: 204 });
     expect(sessions.calls).toEqual([
       'inspect doc:1',
       'give s',
@@ -86,6 +88,8 @@ describe('backend routes', () => {
     ['/v1/sessions/s/owner', put({ principal: 'x'.repeat(20_000) }), 413, { code: 'payload_too_large' }],
     ['/v1/sessions/s', { method: 'POST', headers: KEY }, 405, { code: 'method_not_allowed' }],
     ['/v1/sessions/s/owner', { headers: KEY }, 405, { code: 'method_not_allowed' }],
+    ['/v1/sessions/s/subscriptions?connectionid=c_1', DELETE, 400, { code: 'invalid_field', field: 'query' }],
+    ['/v1/sessions/s/subscriptions?principal=x&connectionid=c_1', DELETE, 400, { field: 'query' }],
     ['/v1/sessions/s/else', { headers: KEY }, 404, { code: 'not_found' }],
     ['/', {}, 404, { code: 'not_found' }],
     ['/v1/connect', {}, 426, { code: 'upgrade_required' }],

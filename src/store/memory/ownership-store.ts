@@ -110,15 +110,22 @@ export class MemoryOwnershipStore implements OwnershipStore {
   async sweep(_partition: number, limit: number): Promise<SweepOutcome> {
     const nowMs = this.#now().ms;
     const released: string[] = [];
-    if (!this.#guard.sweep(nowMs)) return { released, more: false, guarded: true };
+    if (this.#guard.sweep(nowMs)) return { released, more: false, guarded: true };
     this.#records.dropFreed(nowMs - this.#options.timings.retentionMs);
+    const gapAtMs = this.#guard.gapAtMs(nowMs);
+    let guarded = false;
     for (const [sessionId, record] of this.#records.taken()) {
-      if (!isDue(record, { nowMs, mayLapse: true })) continue;
-      if (released.length === limit) return { released, more: true, guarded: false };
+      if (record.deadlineMs > nowMs) continue;
+      if (released.length === limit) return { released, more: true, guarded };
+      if (!isDue(record, { nowMs, gapAtMs })) {
+        guarded = true;
+        this.#records.set(sessionId, { ...record, deadlineMs: gapAtMs + record.leaseMs });
+        continue;
+      }
       this.#lapsed(sessionId, this.#context(sessionId));
       released.push(sessionId);
     }
-    return { released, more: false, guarded: false };
+    return { released, more: false, guarded };
   }
 
   #context(sessionId: string): StepContext {
@@ -129,7 +136,7 @@ export class MemoryOwnershipStore implements OwnershipStore {
       // Epochs are times here, and this store's time never goes back: `nowUs` exceeds every epoch that was given.
       epochFloor: 0,
       lockValue: this.#options.lock.holder(sessionId),
-      mayLapse: this.#guard.mayLapse(now.ms),
+      gapAtMs: this.#guard.gapAtMs(now.ms),
       firstWatcher: this.#watchers.first(sessionId),
       timings: this.#options.timings,
     };

@@ -27,13 +27,13 @@ const VIEW_FIELDS = 8;
 
 type View = [
   state: OwnershipState,
-  epoch: string,
-  rev: string,
+  epoch: string | number,
+  rev: string | number,
   connectionId: string,
   nodeId: string,
   principal: string,
-  deadlineMs: string,
-  nowMs: string,
+  deadlineMs: string | number,
+  nowMs: number,
 ];
 
 type Claimed = [
@@ -44,6 +44,12 @@ type Claimed = [
   retryAfterMs: number,
   ...view: View,
 ];
+
+/** Results in the items' order; undefined, and why, for those whose batch failed. */
+interface Batched<R> {
+  results: (R | undefined)[];
+  failure?: unknown;
+}
 
 const RENEW_RESULTS: Readonly<Record<string, RenewResult>> = { r: 'renewed', l: 'lost', m: 'missing' };
 
@@ -56,17 +62,20 @@ export class RedisOwnershipStore implements OwnershipStore {
   readonly #keys: Keys;
   readonly #scripts: Scripts;
   readonly #telemetry: StoreTelemetry;
-  /** The first argument of every script. */
-  readonly #context: string;
   readonly #client: RedisConnection['commands'];
 
   constructor(connection: RedisConnection, timings: OwnershipTimings, telemetry: StoreTelemetry) {
     this.#client = connection.commands;
     this.#keys = connection.keys;
-    this.#scripts = new Scripts(connection.commands);
+    this.#scripts = new Scripts(connection.commands, {
+      MAX_SWEEP_GAP_MS: timings.maxSweepGapMs,
+      ATTEMPT_WINDOW_MS: timings.attemptWindowMs,
+      RETENTION_MS: timings.retentionMs,
+      HANDOVER_PATIENCE_MS: timings.handoverPatienceMs,
+      BUSY_EXTENSION_MS: timings.busyExtensionMs,
+      PUBLISH: connection.kind === 'cluster' ? 'SPUBLISH' : 'PUBLISH',
+    });
     this.#telemetry = telemetry;
-    const publish = connection.kind === 'cluster' ? 'SPUBLISH' : 'PUBLISH';
-    this.#context = JSON.stringify({ ...timings, publish });
   }
 
   async read(sessionId: string, watcher?: ConnectionRef): Promise<SessionView> {
@@ -74,43 +83,50 @@ export class RedisOwnershipStore implements OwnershipStore {
     return viewOf((await this.#run('read', keys, [sessionId, watcher?.connectionId ?? ''])) as View);
   }
 
-  async peek(sessionIds: readonly string[]): Promise<SessionView[]> {
-    return this.#batched(
+  async peek(sessionIds: readonly string[]): Promise<(SessionView | undefined)[]> {
+    const { results } = await this.#batched(
       sessionIds,
       (sessionId) => sessionId,
       async (_partition, batch) => {
         const keys = batch.map((sessionId) => this.#keys.owner(sessionId));
-        const views = (await this.#run('peek', keys, [])) as string[];
+        const views = (await this.#run('peek', keys, [])) as unknown[];
         return batch.map((_, i) => viewOf(views.slice(i * VIEW_FIELDS, (i + 1) * VIEW_FIELDS) as View));
       },
     );
+    return results;
   }
 
   claim(request: ClaimRequest): Promise<ClaimOutcome> {
-    return this.#claim('claim', request);
+    return this.#claim('claim', request, [request.mode]);
   }
 
   reclaim(request: ReclaimRequest): Promise<ClaimOutcome> {
-    return this.#claim('reclaim', request);
+    return this.#claim('reclaim', request, [request.presentedTokenHash, request.claimIfExpired ? 1 : 0]);
   }
 
   async renew(leases: readonly LeaseRef[], leaseMs: number): Promise<RenewResult[]> {
-    const letters = await this.#onLeases('renew', leases, leaseMs);
-    return letters.map((letter) => RENEW_RESULTS[letter] ?? 'lost');
+    const { results } = await this.#onLeases('renew', leases, leaseMs);
+    return results.map((letter) => RENEW_RESULTS[letter ?? ''] ?? 'unavailable');
   }
 
   async hold(leases: readonly LeaseRef[], holdMs: number): Promise<boolean[]> {
-    const letters = await this.#onLeases('hold', leases, holdMs);
-    return letters.map((letter) => letter === 'h');
+    const { results, failure } = await this.#onLeases('hold', leases, holdMs);
+    // Repeating those that are held already does nothing.
+    if (failure !== undefined) throw failure;
+    return results.map((letter) => letter === 'h');
   }
 
   async release(request: ReleaseRequest): Promise<boolean> {
     const keys = [...this.#recordKeys(request.sessionId), this.#keys.watchers(request.sessionId)];
-    return (await this.#run('release', keys, [JSON.stringify(request)])) === 1;
+    const waits = request.staysWatching && request.policy === 'oldest_watcher';
+    const { sessionId, requestId, connectionId, epoch, reason } = request;
+    return (await this.#run('release', keys, [sessionId, requestId, connectionId, epoch, reason, waits ? 1 : 0])) === 1;
   }
 
   async transfer(request: TransferRequest): Promise<{ result: TransferResult; view: SessionView }> {
-    const reply = await this.#run('transfer', this.#sessionKeys(request.sessionId), [JSON.stringify(request)]);
+    const { sessionId, target = NOBODY, lockValue, expectedEpoch, reason } = request;
+    const args = [...grantArgs(request, target), lockValue, expectedEpoch, reason];
+    const reply = await this.#run('transfer', this.#sessionKeys(sessionId), args);
     const [result, ...view] = reply as [TransferResult, ...View];
     return { result, view: viewOf(view) };
   }
@@ -130,8 +146,13 @@ export class RedisOwnershipStore implements OwnershipStore {
     return { released, more: more === 1, guarded: guarded === 1 };
   }
 
-  async #claim(verb: 'claim' | 'reclaim', request: ClaimRequest | ReclaimRequest): Promise<ClaimOutcome> {
-    const reply = await this.#run(verb, this.#sessionKeys(request.sessionId), [JSON.stringify(request)]);
+  async #claim(
+    verb: 'claim' | 'reclaim',
+    request: ClaimRequest | ReclaimRequest,
+    more: readonly (string | number)[],
+  ): Promise<ClaimOutcome> {
+    const args = [...grantArgs(request, request), request.policy, request.principalRule, ...more];
+    const reply = await this.#run(verb, this.#sessionKeys(request.sessionId), args);
     const [result, replayed, tokenExpired, tokenHash, retryAfterMs, ...view] = reply as Claimed;
     return {
       result,
@@ -144,7 +165,7 @@ export class RedisOwnershipStore implements OwnershipStore {
   }
 
   /** @returns a letter for each lease, as renew.lua and hold.lua say */
-  #onLeases(verb: 'renew' | 'hold', leases: readonly LeaseRef[], ms: number): Promise<string[]> {
+  #onLeases(verb: 'renew' | 'hold', leases: readonly LeaseRef[], ms: number): Promise<Batched<string>> {
     return this.#batched(
       leases,
       ({ sessionId }) => sessionId,
@@ -160,26 +181,33 @@ export class RedisOwnershipStore implements OwnershipStore {
     );
   }
 
-  /** Runs `work` on batches of one partition each, all at once, and puts the results into the items' order. */
+  /**
+   * Runs `work` on batches of one partition each, all at once, and puts the results into the items' order.
+   * @throws when every batch fails: then the store is away, and not a part of it
+   */
   async #batched<T, R>(
     items: readonly T[],
     sessionOf: (item: T) => string,
     work: (partition: number, batch: readonly T[]) => Promise<R[]>,
-  ): Promise<R[]> {
-    const results = new Array<R>(items.length);
+  ): Promise<Batched<R>> {
+    const results = new Array<R | undefined>(items.length).fill(undefined);
     const batches = byPartition(items, sessionOf);
-    await Promise.all(
+    const outcomes = await Promise.allSettled(
       batches.map(async ({ partition, positions }) => {
         const batch = positions.map((position) => items[position] as T);
         const done = await work(partition, batch);
-        for (const [i, position] of positions.entries()) results[position] = done[i] as R;
+        for (const [i, position] of positions.entries()) results[position] = done[i];
       }),
     );
-    return results;
+    const failures = outcomes.filter((outcome) => outcome.status === 'rejected');
+    if (failures.length === 0) return { results };
+    const failure = failures[0]?.reason as unknown;
+    if (failures.length === batches.length) throw failure;
+    return { results, failure };
   }
 
   #run(verb: ScriptName, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
-    return call(this.#telemetry, verb, () => this.#scripts.run(verb, keys, [this.#context, ...args]));
+    return call(this.#telemetry, verb, () => this.#scripts.run(verb, keys, args));
   }
 
   #partitionKeys(partition: number): string[] {
@@ -195,6 +223,34 @@ export class RedisOwnershipStore implements OwnershipStore {
   }
 }
 
+type Grantee = NonNullable<TransferRequest['target']>;
+
+/** The target of a transfer that frees the session. */
+const NOBODY: Grantee = {
+  connectionId: '',
+  nodeId: '',
+  bootId: '',
+  principal: '',
+  tokenHash: '',
+  attemptHash: '',
+  leaseMs: 0,
+};
+
+/** In the order of scripts/grant.lua. */
+function grantArgs(request: { sessionId: string; requestId: string }, to: Grantee): (string | number)[] {
+  return [
+    request.sessionId,
+    request.requestId,
+    to.connectionId,
+    to.nodeId,
+    to.bootId,
+    to.principal,
+    to.tokenHash,
+    to.attemptHash,
+    to.leaseMs,
+  ];
+}
+
 function viewOf([state, epoch, rev, connectionId, nodeId, principal, deadlineMs, nowMs]: View): SessionView {
   return {
     state,
@@ -204,6 +260,6 @@ function viewOf([state, epoch, rev, connectionId, nodeId, principal, deadlineMs,
     nodeId,
     principal,
     deadlineMs: Number(deadlineMs),
-    nowMs: Number(nowMs),
+    nowMs,
   };
 }

@@ -16,6 +16,9 @@ export const SCRIPT_NAMES = [
 
 export type ScriptName = (typeof SCRIPT_NAMES)[number];
 
+/** What the scripts name in capitals: constants of the deployment, so written into the text and not sent with each call. */
+export type ScriptSettings = Readonly<Record<string, string | number>>;
+
 interface Script {
   source: string;
   sha1: string;
@@ -34,18 +37,21 @@ function resolve(file: string, included: Set<string> = new Set()): string {
   });
 }
 
-function load(name: ScriptName): Script {
-  const source = resolve(`${name}.lua`);
+function load(name: ScriptName, settings: ScriptSettings): Script {
+  const names = new RegExp(`\\b(?:${Object.keys(settings).join('|')})\\b`, 'g');
+  const source = resolve(`${name}.lua`).replace(names, (setting) => JSON.stringify(settings[setting]));
   return { source, sha1: createHash('sha1').update(source).digest('hex') };
 }
 
 /** Runs the scripts by their hash; a server that has not seen one yet, or no longer, gets its text. */
 export class Scripts {
   readonly #client: RedisClient;
-  readonly #scripts = Object.fromEntries(SCRIPT_NAMES.map((name) => [name, load(name)])) as Record<ScriptName, Script>;
+  readonly #scripts: Readonly<Record<ScriptName, Script>>;
 
-  constructor(client: RedisClient) {
+  constructor(client: RedisClient, settings: ScriptSettings) {
     this.#client = client;
+    const scripts = SCRIPT_NAMES.map((name) => [name, load(name, settings)] as const);
+    this.#scripts = Object.fromEntries(scripts) as Record<ScriptName, Script>;
   }
 
   async run(name: ScriptName, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {

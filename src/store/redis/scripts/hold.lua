@@ -1,20 +1,28 @@
 #!lua
 -- Holds sessions whose owner's connection is gone. Acts only on a record that is owned by exactly that lease.
 -- KEYS: deadlines, meta, then the records
--- ARGV: context, how long to hold in ms, then session id, connection and epoch of each record
+-- ARGV: how long to hold in ms, then session id, connection and epoch of each record
 -- Returns a letter for each: h held, n nothing done. Publishes `disconnected` for each that is held now.
--- include: record.lua
-local results = {}
+-- include: time.lua
+local deadline = string.format('%.0f', now + ARGV[1])
+local expire_at = string.format('%.0f', deadline + RETENTION_MS)
+local results, scores = {}, {}
 for i = 3, #KEYS do
-  local at = 3 * (i - 2)
-  local session = { id = ARGV[at], owner = KEYS[i] }
-  local record = load(session)
-  local holds = record.state == 'owned' and matches(record, ARGV[at + 1], tonumber(ARGV[at + 2]))
-  if holds then
-    local held = changed(record, { state = 'held', rev = record.rev + 1, deadline = now + ARGV[2] })
-    save(session, held)
-    publish(session, held, 'disconnected', record.connection)
+  local at = 3 * i - 7
+  local state, connection, epoch, rev, node, principal = unpack(
+    redis.call('HMGET', KEYS[i], 'state', 'connection', 'epoch', 'rev', 'node', 'principal'))
+  if state == 'owned' and connection == ARGV[at + 1] and epoch == ARGV[at + 2] then
+    rev = rev + 1
+    redis.call('HSET', KEYS[i], 'state', 'held', 'rev', rev, 'deadline', deadline)
+    redis.call('PEXPIREAT', KEYS[i], expire_at)
+    scores[#scores + 1] = deadline
+    scores[#scores + 1] = ARGV[at]
+    redis.call(PUBLISH, string.sub(KEYS[i], 1, -7), 'o\t' .. epoch .. '\t' .. rev .. '\theld\tdisconnected\t'
+      .. connection .. '\t' .. node .. '\t' .. connection .. '\t' .. deadline .. '\t' .. now .. '\t\t' .. principal)
+    results[i - 2] = 'h'
+  else
+    results[i - 2] = 'n'
   end
-  results[#results + 1] = holds and 'h' or 'n'
 end
+if #scores > 0 then redis.call('ZADD', KEYS[1], unpack(scores)) end
 return table.concat(results)

@@ -1,16 +1,14 @@
 #!lua flags=no-writes
 -- The views of many sessions as they are stored.
--- KEYS: records. ARGV: context.
+-- KEYS: records. ARGV: none.
 -- Returns the views, one after the other. Publishes nothing.
 -- include: time.lua
-local views = {}
-for _, key in ipairs(KEYS) do
-  local stored = redis.call('HMGET', key, 'state', 'epoch', 'rev', 'connection', 'node', 'principal', 'deadline')
-  local missing = not stored[1]
-  for i = 1, 7 do views[#views + 1] = stored[i] or '' end
-  if missing then
-    views[#views - 6], views[#views - 5], views[#views - 4], views[#views] = 'free', '0', '0', '0'
-  end
-  views[#views + 1] = text(now)
+local views, at = {}, 0
+for i = 1, #KEYS do
+  local stored = redis.call('HMGET', KEYS[i], 'state', 'epoch', 'rev', 'connection', 'node', 'principal', 'deadline')
+  views[at + 1], views[at + 2], views[at + 3] = stored[1] or 'free', stored[2] or 0, stored[3] or 0
+  views[at + 4], views[at + 5], views[at + 6] = stored[4] or '', stored[5] or '', stored[6] or ''
+  views[at + 7], views[at + 8] = stored[7] or 0, now
+  at = at + 8
 end
 return views

@@ -1,9 +1,17 @@
 #!lua
 -- The session's view.
 -- KEYS: deadlines, meta, record, watchers
--- ARGV: context, session id, connection to put on the list of watchers or ''
+-- ARGV: session id, connection to put on the list of watchers or ''
 -- Returns the view. Publishes `expired` if the deadline had passed.
--- include: record.lua
+-- include: free.lua
 -- include: watchers.lua
-if ARGV[3] ~= '' then add_watcher(KEYS[4], ARGV[3]) end
-return view(load_current({ id = ARGV[2], owner = KEYS[3] }))
+if ARGV[2] ~= '' then add_watcher(KEYS[4], ARGV[2]) end
+local state, epoch, rev, connection, node, principal, deadline, lease = unpack(
+  redis.call('HMGET', KEYS[3], 'state', 'epoch', 'rev', 'connection', 'node', 'principal', 'deadline', 'lease'))
+if not state then return { 'free', 0, 0, '', '', '', 0, now } end
+if state ~= 'free' and tonumber(deadline) <= now and may_lapse(lease) then
+  rev = free(KEYS[3], ARGV[1], epoch, rev, connection, 'expired', '', '')
+  state = 'free'
+end
+if state == 'free' then return { state, epoch, rev, '', '', '', 0, now } end
+return { state, epoch, rev, connection, node, principal, deadline, now }

@@ -1,37 +1,28 @@
 #!lua
 -- Takes a session back with its reconnect token, which is consumed and replaced.
 -- KEYS: deadlines, meta, record, lock, watchers
--- ARGV: context, ReclaimRequest as JSON
+-- ARGV: session id, request id, connection, node, boot, principal, token hash, attempt hash, lease in ms, policy,
+--   principal rule, hash of the presented token, '1' to claim if that is no longer current
 -- Returns and publishes as claim.lua does.
 -- include: claim-step.lua
+local presented = ARGV[12]
 
 -- A genuine token that is no longer current makes a new subscription.
-local function expired_token(record, claim)
-  if not request.claimIfExpired then return record, outcome_of('unclaimed', record, { token_expired = true }) end
-  local after, outcome = claim(record, 'subscribe', true)
-  outcome.token_expired = true
-  return after, outcome
+local function expired_token(claim)
+  token_expired = true
+  if ARGV[13] ~= '1' then return 'unclaimed' end
+  return claim('subscribe')
 end
 
-local function reclaim_taken(record)
-  local is_current = record.token == request.presentedTokenHash and principal_allows(record)
-  local is_repeat = is_repeated_attempt(record, request.presentedTokenHash)
+return answer(function()
+  if record.state == 'free' then return expired_token(claim_free) end
+  local is_current = record.token == presented and principal_allows()
+  local is_repeat = is_repeated_attempt(presented)
   if is_current or is_repeat then
-    if is_locked_against('') then return busy(record) end
-    if is_repeat then return replay(record, false) end
-    local given = {
-      principal = request.principalRule == 'restore' and record.principal or request.principal,
-      token = request.tokenHash, consumed = request.presentedTokenHash,
-      attempt = request.attemptHash, attempt_at = attempt_time(),
-    }
-    local owned = grant(session, record, request, given, 'reclaimed', stored(false, false))
-    return owned, outcome_of('owned', owned)
+    if is_locked_against('') then return busy() end
+    if is_repeat then return replay() end
+    return take('reclaimed', principal_rule == 'restore' and record.principal or principal, presented)
   end
-  if record.consumed == request.presentedTokenHash then return record, outcome_of('token_used', record) end
-  return expired_token(record, claim_taken)
-end
-
-return answer(function(record)
-  if record.state == 'free' then return expired_token(record, claim_free) end
-  return reclaim_taken(record)
+  if record.consumed == presented then return 'token_used' end
+  return expired_token(claim_taken)
 end)

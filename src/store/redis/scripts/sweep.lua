@@ -1,32 +1,39 @@
 #!lua
 -- Releases what is due in one partition, and keeps the guard against gaps in the store's time.
--- KEYS: deadlines, meta. The records have keys made of ARGV[2], in the same slot.
--- ARGV: context, what the partition's channels begin with, limit
+-- KEYS: deadlines, meta. The records have keys made of ARGV[1], in the same slot.
+-- ARGV: what the partition's channels begin with, limit
 -- Returns guarded (0 or 1), more (0 or 1), and the ids of the sessions released. Publishes `expired` for each.
--- include: record.lua
-local limit = tonumber(ARGV[3])
-local meta = read_meta()
-if is_gap(meta) then
-  meta.guard_until = now + context.guardMs
-  redis.call('HSET', KEYS[2], 'guard_until', text(meta.guard_until))
+-- include: free.lua
+local swept_at, gap_at = unpack(redis.call('HMGET', KEYS[2], 'swept_at', 'gap_at'))
+redis.call('HSET', KEYS[2], 'swept_at', now)
+if is_gap(swept_at) then
+  redis.call('HSET', KEYS[2], 'gap_at', now)
+  return { 1, 0 }
 end
-meta.swept_at = now
-redis.call('HSET', KEYS[2], 'swept_at', text(now))
-if not may_lapse() then return { 1, 0 } end
 
-local due = redis.call('ZRANGE', KEYS[1], '-inf', text(now), 'BYSCORE', 'LIMIT', 0, limit + 1)
+local limit = tonumber(ARGV[2])
+local due = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, limit + 1)
 local reply = { 0, #due > limit and 1 or 0 }
 for i = 1, math.min(#due, limit) do
-  local session = { id = due[i], owner = ARGV[2] .. due[i] .. ':owner' }
-  local record = load(session)
+  local id = due[i]
+  local owner = ARGV[1] .. id .. ':owner'
+  local state, epoch, rev, connection, deadline, lease = unpack(
+    redis.call('HMGET', owner, 'state', 'epoch', 'rev', 'connection', 'deadline', 'lease'))
+  local earliest = (gap_at or 0) + (lease or 0)
   -- The record decides. An entry that disagrees with it is left over from lost writes.
-  if is_due(record) then
-    free(session, record, 'expired', '', '')
-    reply[#reply + 1] = session.id
-  elseif record.state == 'free' then
-    redis.call('ZREM', KEYS[1], session.id)
+  if not state or state == 'free' then
+    redis.call('ZREM', KEYS[1], id)
+  elseif tonumber(deadline) > now then
+    redis.call('ZADD', KEYS[1], deadline, id)
+  elseif now < earliest then
+    local extended = string.format('%.0f', earliest)
+    redis.call('HSET', owner, 'deadline', extended)
+    redis.call('PEXPIREAT', owner, earliest + RETENTION_MS)
+    redis.call('ZADD', KEYS[1], extended, id)
+    reply[1] = 1
   else
-    redis.call('ZADD', KEYS[1], text(record.deadline), session.id)
+    free(owner, id, epoch, rev, connection, 'expired', '', '')
+    reply[#reply + 1] = id
   end
 end
 return reply

@@ -1,30 +1,28 @@
 #!lua
 -- Gives a session to a named connection, or frees it, at the expected epoch; for who holds the session's lock.
 -- KEYS: deadlines, meta, record, lock, watchers
--- ARGV: context, TransferRequest as JSON
+-- ARGV: session id, request id, connection or '' to free, node, boot, principal, token hash, attempt hash, lease in ms,
+--   value of the lock, expected epoch, reason
 -- Returns done, stale or busy, and the view. Publishes the request's reason; before that `expired` if it was due.
 -- include: grant.lua
 -- include: watchers.lua
-local request = cjson.decode(ARGV[2])
-local session = { id = request.sessionId, owner = KEYS[3] }
-local target = request.target
-
-local function transfer(record)
-  if request.requestId == record.request then return 'done', record end
-  if is_locked_against(request.lockValue) then return 'busy', record end
-  if record.epoch ~= request.expectedEpoch then return 'stale', record end
-  if not target then
-    if record.state == 'free' then return 'done', record end
-    return 'done', free(session, record, request.reason, request.requestId, 'done')
+local function transfer(own_value, expected_epoch, reason)
+  if request == record.request then return 'done' end
+  if is_locked_against(own_value) then return 'busy' end
+  if record.epoch ~= expected_epoch then return 'stale' end
+  if connection ~= '' then
+    record.principal, record.token, record.consumed = principal, token, ''
+    record.attempt, record.attempt_at = attempt, attempt_at
+    grant(reason, 'done')
+  elseif record.state ~= 'free' then
+    record.rev = free(KEYS[3], id, record.epoch, record.rev, record.connection, reason, request, 'done')
+    record.state, record.connection, record.node, record.principal, record.deadline = 'free', '', '', '', 0
   end
-  target.requestId = request.requestId
-  local given = {
-    principal = target.principal, token = target.tokenHash, consumed = '',
-    attempt = target.attemptHash, attempt_at = target.attemptHash == '' and 0 or now,
-  }
-  return 'done', grant(session, record, target, given, request.reason, 'done')
+  return 'done'
 end
 
-local result, record = transfer(load_current(session))
-if result == 'done' and target then remove_watcher(KEYS[5], target.connectionId) end
-return { result, unpack(view(record)) }
+local result = transfer(ARGV[10], ARGV[11], ARGV[12])
+if result == 'done' and connection ~= '' then remove_watcher(KEYS[5], connection) end
+return {
+  result, record.state, record.epoch, record.rev, record.connection, record.node, record.principal, record.deadline, now,
+}

@@ -1,0 +1,118 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { ClaimRequest, SessionEvent, SessionView } from '../../src/session/ports.js';
+import { FakeSubscriber } from './domain-harness.js';
+import { holdReply, SID, startWatched, type Watched } from './interleaving.js';
+
+let domain: Watched;
+let watcher: FakeSubscriber;
+
+beforeEach(async () => {
+  domain = startWatched();
+  watcher = new FakeSubscriber('watcher');
+  await domain.subscribe(watcher, { claim: 'never' });
+});
+afterEach(() => domain.sessions.close());
+
+/** A claim by a connection of another node. */
+async function claimElsewhere(connectionId: string): Promise<SessionView> {
+  const request: ClaimRequest = {
+    mode: 'claim',
+    sessionId: SID,
+    requestId: crypto.randomUUID(),
+    connectionId,
+    nodeId: 'n2',
+    bootId: 'b2',
+    principal: 'else',
+    principalRule: 'exact',
+    tokenHash: 'h',
+    attemptHash: '',
+    policy: 'next_subscriber',
+    leaseMs: 60_000,
+  };
+  return (await domain.store.claim(request)).view;
+}
+
+async function releaseElsewhere({ connectionId, epoch }: SessionView): Promise<void> {
+  const ref = { sessionId: SID, connectionId, epoch, requestId: crypto.randomUUID() };
+  await domain.store.release({ ...ref, reason: 'released', policy: 'next_subscriber', staysWatching: true });
+}
+
+/** As many passes as asked, one after the other. */
+async function compare(passes = 1): Promise<void> {
+  const peek = vi.spyOn(domain.store, 'peek');
+  for (let pass = 1; pass <= passes; pass++) {
+    domain.gap();
+    await vi.waitFor(() => expect(peek).toHaveBeenCalledTimes(pass));
+    await sleep(2);
+  }
+  peek.mockRestore();
+}
+
+const told = () => watcher.of('ownership').map(({ state, reason }) => `${state} ${reason}`);
+
+describe('a comparison with the store', () => {
+  it('is ignored where something was heard meanwhile', async () => {
+    const peek = holdReply(domain.store, 'peek');
+    domain.gap();
+    await peek.reached;
+    const { epoch, rev } = await claimElsewhere('c_else');
+    await vi.waitFor(() => expect(told()).toEqual(['owned claimed']));
+    peek.go();
+    await compare(2);
+    expect(told()).toEqual(['owned claimed']);
+    expect(watcher.last('ownership')).toMatchObject({ owner_epoch: epoch, rev });
+  });
+
+  it('tells of what was missed', async () => {
+    await claimElsewhere('c_else');
+    await vi.waitFor(() => expect(told()).toEqual(['owned claimed']));
+    const publish = vi.spyOn(domain.bus, 'publish').mockResolvedValue();
+    await releaseElsewhere(await domain.store.read(SID));
+    publish.mockRestore();
+    await compare(2);
+    expect(told()).toEqual(['owned claimed', 'free resynced']);
+  });
+
+  it('tells once that the store has lost the record', async () => {
+    const before = await domain.store.read(SID);
+    await claimElsewhere('c_else');
+    await vi.waitFor(() => expect(told()).toEqual(['owned claimed']));
+    domain.store.peek = async () => [before];
+    await compare(4);
+    expect(before.epoch).toBe(0);
+    expect(told()).toEqual(['owned claimed', 'free lost']);
+  });
+
+  it('tells once that the store has gone back, and then of what is new there', async () => {
+    const first = await claimElsewhere('c_first');
+    await releaseElsewhere(first);
+    const freed = await domain.store.read(SID);
+    const second = await claimElsewhere('c_second');
+    await vi.waitFor(() => expect(told()).toHaveLength(3));
+    const peek = vi.spyOn(domain.store, 'peek').mockResolvedValue([freed]);
+    for (let pass = 1; pass <= 4; pass++) {
+      domain.gap();
+      await vi.waitFor(() => expect(peek).toHaveBeenCalledTimes(pass));
+      await sleep(2);
+    }
+    peek.mockRestore();
+    expect(told().slice(3)).toEqual(['free resynced']);
+    expect(watcher.last('ownership')).toMatchObject({ owner_epoch: second.epoch, rev: second.rev + 1 });
+    await releaseElsewhere(second);
+    const third = await claimElsewhere('c_third');
+    await vi.waitFor(() => expect(watcher.last('ownership').owner_epoch).toBe(third.epoch));
+    expect(watcher.last('ownership').state).toBe('owned');
+  });
+});
+
+it('leaves alone what it hears of a kind that it does not know', async () => {
+  const ann = new FakeSubscriber('ann');
+  await domain.subscribe(ann);
+  const frames = [ann.frames.length, watcher.frames.length];
+  const notice = { kind: 'presence_check', sessionId: SID } as unknown as SessionEvent;
+  expect(() => domain.hear(notice)).not.toThrow();
+  expect(() => domain.hear({ ...notice, target: {} } as unknown as SessionEvent)).not.toThrow();
+  expect([ann.frames.length, watcher.frames.length]).toEqual(frames);
+  expect(domain.load()).toEqual({ free: 0, owned: 1, held: 0, leases: 1 });
+});
