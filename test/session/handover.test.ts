@@ -102,3 +102,18 @@ it('goes round the watchers, each time to the oldest and at the first try', asyn
   const results = outcomes.mock.settledResults.map(({ value }) => (value as ClaimOutcome).result);
   expect(results).toEqual(['owned', 'owned', 'owned']);
 });
+
+it('passes over who closed before its subscription was answered', async () => {
+  await domain.subscribe(ann);
+  const claim = holdCall(domain.store, 'claim');
+  const subscribed = domain.subscribe(bob);
+  await claim.reached;
+  await domain.drop(bob);
+  claim.go();
+  await subscribed;
+  await domain.subscribe(cid);
+  const outcomes = vi.spyOn(domain.store, 'claim');
+  await domain.sessions.release(ann, SID);
+  await vi.waitFor(() => expect(cid.last('ownership')).toMatchObject({ owner: true }));
+  expect(outcomes).toHaveBeenCalledOnce();
+});

@@ -83,14 +83,20 @@ describe('the principal of an anonymous connection', () => {
     expect(back.principal).toBe('anon:one');
   });
 
-  it('is not changed by an expired token, nor by a claim', async () => {
+  it('is restored by the first accepted token, whatever was claimed before and with which expired token', async () => {
     const old = connect('old');
     await domain.subscribe(old);
-    const { reconnect_token: token = '' } = old.last('subscribe_ack');
+    await domain.sessions.subscribe(old, { session_id: 'doc:2' }, 'r');
+    const [expired, current] = old.of('subscribe_ack').map(({ reconnect_token: token = '' }) => token);
     await domain.sessions.removeOwner(SID);
     const back = connect('new');
-    await domain.subscribe(back, { reconnect_token: token });
-    expect(back.last('subscribe_ack')).toMatchObject({ owner: true, token_status: 'expired' });
+    await domain.sessions.subscribe(back, { session_id: 'doc:3' }, 'r');
+    await domain.subscribe(back, { reconnect_token: expired });
+    expect(back.of('subscribe_ack').map(({ owner }) => owner)).toEqual([true, true]);
+    expect(back.last('subscribe_ack').token_status).toBe('expired');
     expect(back.principal).toBe('anon:new');
+    await domain.sessions.subscribe(back, { session_id: 'doc:2', reconnect_token: current ?? '' }, 'r');
+    expect(back.last('subscribe_ack').token_status).toBe('accepted');
+    expect(back.principal).toBe('anon:old');
   });
 });

@@ -1,3 +1,4 @@
+import type { HoldfastError } from '../../protocol/errors.js';
 import type { OwnershipState } from '../../protocol/messages.js';
 import type {
   ClaimOutcome,
@@ -48,7 +49,7 @@ type Claimed = [
 /** Results in the items' order; undefined, and why, for those whose batch failed. */
 interface Batched<R> {
   results: (R | undefined)[];
-  failure?: unknown;
+  failure?: HoldfastError;
 }
 
 const RENEW_RESULTS: Readonly<Record<string, RenewResult>> = { r: 'renewed', l: 'lost', m: 'missing' };
@@ -201,7 +202,8 @@ export class RedisOwnershipStore implements OwnershipStore {
     );
     const failures = outcomes.filter((outcome) => outcome.status === 'rejected');
     if (failures.length === 0) return { results };
-    const failure = failures[0]?.reason as unknown;
+    // `#run` throws nothing else.
+    const failure = failures[0]?.reason as HoldfastError;
     if (failures.length === batches.length) throw failure;
     return { results, failure };
   }
