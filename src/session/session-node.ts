@@ -200,9 +200,12 @@ export class SessionNode implements LeaseListener {
   }
 
   onLost(lease: Lease): void {
-    void this.resync([lease.sessionId]).finally(() => {
+    const { sessionId } = lease;
+    void this.resync([sessionId]).then(async () => {
+      if (this.leases.get(sessionId) !== lease) return;
       // Whatever the store says now: it refused this connection at this epoch.
-      if (this.leases.get(lease.sessionId) === lease) this.lose(lease, 'resynced', lease.epoch);
+      this.lose(lease, 'resynced', lease.epoch);
+      await this.resync([sessionId]);
     });
   }
 
@@ -237,12 +240,13 @@ export class SessionNode implements LeaseListener {
 
   #repair(sessionId: string, view: SessionView): boolean {
     const known = this.hub.get(sessionId)?.view;
-    if (known === undefined || (known.state === view.state && known.connectionId === view.connectionId)) return false;
+    if (known === undefined) return false;
     const event = { kind: 'ownership', sessionId, previousConnectionId: '', requestId: '', ...view } as const;
     if (isNewer(view, known)) {
       this.announce({ ...event, reason: 'resynced' });
       return true;
     }
+    if (known.state === view.state && known.connectionId === view.connectionId) return false;
     // The store went back: it lost the record, or its last changes. An owner of this node hears of it by its lease.
     if (this.leases.get(sessionId) !== undefined) return false;
     this.announce({ ...event, epoch: known.epoch, rev: known.rev + 1, reason: view.epoch === 0 ? 'lost' : 'resynced' });

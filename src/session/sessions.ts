@@ -311,6 +311,8 @@ export class Sessions {
   }
 
   #forget(subscriber: Subscriber, sessionId: string): void {
+    const lease = this.#node.leases.of(sessionId, subscriber);
+    if (lease !== undefined) this.#node.depart(lease, { release: 'unsubscribed' });
     const own = this.#node.subscriptions.get(subscriber);
     own?.delete(sessionId);
     if (own?.size === 0) this.#node.subscriptions.delete(subscriber);

@@ -143,6 +143,14 @@ export function watchersContract(make: MakeHarness): void {
       expect((await handover(session, 'c_2')).result).toBe('owned');
     });
 
+    test('a handover that finds the session with its watcher already leaves its token alone', async () => {
+      const session = await bench.session();
+      const owner = await claim(session, 'c_1');
+      const late = await handover(session, 'c_1');
+      expect(late).toMatchObject({ result: 'unclaimed', view: { connectionId: 'c_1', epoch: owner.view.epoch } });
+      expect((await harness.store.reclaim(session.reclaim('c_2', owner.tokenHash))).result).toBe('owned');
+    });
+
     test('at most 128 wait', async () => {
       const session = await bench.session();
       const owner = await claim(session, 'c_1');

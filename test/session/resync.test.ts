@@ -73,6 +73,18 @@ describe('a comparison with the store', () => {
     expect(told()).toEqual(['owned claimed', 'free resynced']);
   });
 
+  it('tells of a new epoch of the same owner', async () => {
+    const first = await claimElsewhere('c_else');
+    await vi.waitFor(() => expect(told()).toEqual(['owned claimed']));
+    const publish = vi.spyOn(domain.bus, 'publish').mockResolvedValue();
+    await releaseElsewhere(first);
+    const { epoch } = await claimElsewhere('c_else');
+    publish.mockRestore();
+    await compare(2);
+    expect(told()).toEqual(['owned claimed', 'owned resynced']);
+    expect(watcher.last('ownership').owner_epoch).toBe(epoch);
+  });
+
   it('tells once that the store has lost the record', async () => {
     const before = await domain.store.read(SID);
     await claimElsewhere('c_else');
@@ -93,6 +105,20 @@ describe('a comparison with the store', () => {
     expect(told()).toEqual(['owned claimed']);
     expect(ann.of('ownership_lost')).toEqual([]);
     expect(domain.load().leases).toBe(1);
+  });
+
+  it('tells the owner here and the watchers at once when a renewal finds that the store has gone back', async () => {
+    const ann = new FakeSubscriber('ann');
+    await domain.subscribe(ann);
+    const { owner_epoch: epoch } = ann.last('subscribe_ack');
+    const freed = { ...(await domain.store.read(SID)), state: 'free', connectionId: '', epoch: epoch - 1 } as const;
+    domain.store.peek = async () => [freed];
+    domain.store.renew = async (leases) => leases.map(() => 'lost');
+    await vi.waitFor(() => expect(told()).toEqual(['owned claimed', 'free resynced']));
+    expect(ann.frames.slice(-2)).toMatchObject([
+      { type: 'ownership_lost', reason: 'resynced', owner_epoch: epoch },
+      { type: 'ownership', state: 'free' },
+    ]);
   });
 
   it('tells once that the store has gone back, and then of what is new there', async () => {

@@ -39,3 +39,7 @@ test('a kind of a later version is ignored, a broken event is an error', () => {
   expect(decodeEvent('chat:1', 'z\twhatever')).toBeUndefined();
   expect(() => decodeEvent('chat:1', fields.slice(0, 8).join('\t'))).toThrow(SyntaxError);
 });
+
+test('a notice of a kind that this version does not know is dropped', () => {
+  expect(decodeEvent('chat:1', 'x{"kind":"presence_check","sessionId":"chat:1","target":{}}')).toBeUndefined();
+});
