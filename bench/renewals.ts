@@ -2,19 +2,21 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LeaseRef } from '../src/session/ports.js';
+import { Sweeper } from '../src/session/sweeper.js';
 import { connectRedis, type RedisConnection } from '../src/store/redis/client.js';
 import { RedisOwnershipStore } from '../src/store/redis/ownership-store.js';
 import { timingsOf } from '../src/store.js';
 import { startPrivateRedis } from '../test/support/redis.js';
 import { inParallel } from './raw-socket.js';
 import { median, ratio, table } from './report.js';
-import { quiet, silent } from './silent.js';
+import { quiet, quietSessions, silent } from './silent.js';
 
 const LEASES = 20_000;
 const LAPSED = 10_000;
 const NODES = 3;
 const ROUNDS = 5;
 const PER_PIPELINE = 1_000;
+const SWEEP_EVERY_MS = 1_000;
 const TIMINGS = timingsOf({ shortest: 30_000, longest: 30_000 });
 
 /** The least that a fenced renewal of one lease can be. */
@@ -102,19 +104,14 @@ async function sweeping(url: string, store: RedisOwnershipStore): Promise<void> 
     Array.from({ length: NODES }, () => connectRedis(url, { prefix: 'bench', log: silent, telemetry: quiet })),
   );
   const stores = nodes.map((node) => new RedisOwnershipStore(node, { ...TIMINGS, maxSweepGapMs: 60_000 }, quiet));
-  const sweepAll = (sweeper: RedisOwnershipStore) =>
-    Promise.all(
-      Array.from({ length: sweeper.partitions }, async (_, partition) => {
-        let count = 0;
-        for (;;) {
-          const { released, more } = await sweeper.sweep(partition, 200);
-          count += released.length;
-          if (!more) return count;
-        }
-      }),
-    ).then((counts) => counts.reduce((sum, count) => sum + count, 0));
-  // The first sweep ends the guard that begins with an empty store.
-  for (const sweeper of stores) await sweepAll(sweeper);
+  const counts = stores.map(() => 0);
+  const sweepers = stores.map((sweeper, node) => {
+    const swept = (released: number) => void (counts[node] = (counts[node] ?? 0) + released);
+    const telemetry = { ...quietSessions, swept };
+    return new Sweeper({ store: sweeper, log: silent, telemetry }, SWEEP_EVERY_MS);
+  });
+  // What the first sweep of a partition finds is a gap.
+  for (let partition = 0; partition < store.partitions; partition++) await store.sweep(partition, 1);
   const owned = await own(store, LAPSED, 500, 'sweep');
   await sleep(1_500);
   const listener = await connectRedis(url, { prefix: 'bench', log: silent, telemetry: quiet });
@@ -123,8 +120,11 @@ async function sweeping(url: string, store: RedisOwnershipStore): Promise<void> 
   if (subscriber === undefined) throw new Error('no subscriber');
   subscriber.on('pmessage', () => published++);
   await subscriber.psubscribe('bench:*:s:sweep:*');
-  const counts: number[] = [];
-  const ms = await timed(async () => counts.push(...(await Promise.all(stores.map(sweepAll)))));
+  const ms = await timed(async () => {
+    for (const sweeper of sweepers) sweeper.start();
+    while (counts.reduce((sum, count) => sum + count, 0) < LAPSED) await sleep(5);
+  });
+  await Promise.all(sweepers.map((sweeper) => sweeper.stop()));
   await sleep(500);
   table(
     `${owned.length} lapsed sessions swept by ${NODES} nodes at once`,
