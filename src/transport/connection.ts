@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import type { Clock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
+import type { TurnQueue } from '../lib/turn-queue.js';
 import { CLOSE_CODES, type CloseReason } from '../protocol/close-codes.js';
 import { encode } from '../protocol/codec.js';
 import { PROTOCOL_MINOR, type ServerMessage } from '../protocol/messages.js';
@@ -41,6 +42,8 @@ export interface ConnectionContext {
   sessions: SessionsApi;
   limits: ConnectionLimits;
   wheel: TimerWheel;
+  /** What is to be done for connections that are gone. */
+  departures: TurnQueue;
   clock: Clock;
   log: Log;
   telemetry: TransportTelemetry;
@@ -220,16 +223,18 @@ export class Connection implements Subscriber, WheelItem {
   }
 
   gone(peerCode: number, peerReason: string): void {
-    const { clock, log, telemetry, onGone } = this.#context;
-    if (this.#open) void this.#detach({ release: false });
-    const code = this.#closeCode || peerCode;
-    const durationMs = Math.round(clock.monotonicMs() - this.#openedAtMs);
-    log.info(
-      { connection: this.id, code, by: this.#closeCode ? 'node' : 'peer', reason: peerReason, duration_ms: durationMs },
-      'connection closed',
-    );
-    telemetry.closed(code);
-    onGone(this);
+    const wasOpen = this.#open;
+    this.#open = false;
+    this.#context.departures.add(() => {
+      const { clock, log, telemetry, onGone } = this.#context;
+      if (wasOpen) void this.#detach({ release: false });
+      const code = this.#closeCode || peerCode;
+      const by = this.#closeCode ? 'node' : 'peer';
+      const durationMs = Math.round(clock.monotonicMs() - this.#openedAtMs);
+      log.info({ connection: this.id, code, by, reason: peerReason, duration_ms: durationMs }, 'connection closed');
+      telemetry.closed(code);
+      onGone(this);
+    });
   }
 
   #checkQueue(): void {

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Clock, systemClock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
+import { TurnQueue } from '../lib/turn-queue.js';
 import { HoldfastError } from '../protocol/errors.js';
 import { AddressLimit, trustedProxies } from './addresses.js';
 import type { AuthenticationOptions } from './authenticate.js';
@@ -93,6 +94,7 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
     trusted: trustedProxies(options.trustedProxies),
     addresses,
     wheel,
+    departures: new TurnQueue(),
     unavailable,
     refused,
     onOpen(connection) {

@@ -14,7 +14,7 @@ import type { StoreTelemetry } from './telemetry.js';
 const SUBSCRIBE_TIMEOUT_MS = 2_000;
 const LINGER_MS = 2_000;
 const LINGER_TICK_MS = 500;
-const MAX_LINGERING = 1_000;
+const MAX_LINGERING = 5_000;
 
 interface Subscription {
   sessionId: string;
@@ -27,7 +27,7 @@ interface Subscription {
 
 /**
  * `SessionBus` over Redis pub/sub, sharded in a cluster. A channel lingers for two seconds after `unsubscribe`, so
- * that a connection that comes back finds it subscribed; at most a thousand channels linger.
+ * that a connection that comes back finds it subscribed; at most five thousand channels linger.
  */
 export class RedisBus implements SessionBus {
   readonly #servers: ChannelServers;
