@@ -85,11 +85,12 @@ function answerOf(
   });
 }
 
-function bareClient(port: number): Client {
+function bareClient(ports: readonly number[], index: number): Client {
+  let turn = index;
   return {
     socket: undefined,
     async connect() {
-      this.socket = await RawSocket.open(port, '/');
+      this.socket = await RawSocket.open(ports[turn++ % ports.length] ?? 0, '/');
       return answerOf(this.socket, '{"type":"hello"}', () => true);
     },
   };
@@ -155,11 +156,12 @@ export async function reconnectStorm(): Promise<void> {
   const clients = (make: (index: number) => Client) => Array.from({ length: CLIENTS }, (_, index) => make(index));
   const peer = (name: string) => startPeer(fileURLToPath(new URL(`./peers/${name}.mjs`, import.meta.url)));
 
-  const bare = await peer('bare-ws');
+  const bare = await Promise.all([peer('bare-ws'), peer('bare-ws')]);
+  const barePorts = bare.map(({ port }) => port);
   const bareResult = await storm(
-    clients(() => bareClient(bare.port)),
-    [bare.pid],
-  ).finally(() => bare.stop());
+    clients((index) => bareClient(barePorts, index)),
+    bare.map(({ pid }) => pid),
+  ).finally(() => Promise.all(bare.map((server) => server.stop())));
   const io = await peer('socket-io');
   const ioResult = await storm(
     clients((index) => socketIoClient(io.port, index)),
@@ -194,7 +196,7 @@ export async function reconnectStorm(): Promise<void> {
       `${CLIENTS} owners cut at once, back within ${SPREAD_MS} ms of backoff, median of ${ROUNDS} rounds`,
       ['servers', 'have their session', 's until all are', 'CPU s', 'against bare ws'],
       [
-        row('bare ws (1 process)', bareResult),
+        row('bare ws (2 processes)', bareResult),
         row('Socket.IO, recovery in memory (1 process)', ioResult),
         row('holdfast (2 nodes, Redis)', result),
       ],
