@@ -14,31 +14,11 @@ import type {
   ReclaimRequest,
   ReleaseRequest,
   RenewResult,
-  SessionView,
   TransferRequest,
   TransferResult,
 } from './ports.js';
 
-export const ANONYMOUS_PREFIX = 'anon:';
-
-export interface SessionRecord extends ConnectionRef {
-  state: OwnershipState;
-  epoch: number;
-  rev: number;
-  principal: string;
-  deadlineMs: number;
-  /** What the last grant gave; 0 when free. */
-  leaseMs: number;
-  freedAtMs: number;
-  tokenHash: string;
-  /** The token whose presentation gave `tokenHash`; empty after a claim. */
-  consumedTokenHash: string;
-  attemptHash: string;
-  attemptAtMs: number;
-  /** The last request that changed the record, and what it was answered. */
-  requestId: string;
-  requestOutcome: string;
-}
+import { ANONYMOUS_PREFIX, EMPTY_RECORD, type SessionRecord, viewOf } from './record.js';
 
 export type Command =
   | { verb: 'claim'; request: ClaimRequest }
@@ -89,30 +69,6 @@ type Handler<V extends Verb> = (
 ) => Step<Outcomes[V]>;
 
 type TransitionTable = { readonly [S in OwnershipState]: { readonly [V in Verb]: Handler<V> } };
-
-export const EMPTY_RECORD: SessionRecord = {
-  state: 'free',
-  epoch: 0,
-  rev: 0,
-  connectionId: '',
-  nodeId: '',
-  bootId: '',
-  principal: '',
-  deadlineMs: 0,
-  leaseMs: 0,
-  freedAtMs: 0,
-  tokenHash: '',
-  consumedTokenHash: '',
-  attemptHash: '',
-  attemptAtMs: 0,
-  requestId: '',
-  requestOutcome: '',
-};
-
-export function viewOf(record: SessionRecord, nowMs: number): SessionView {
-  const { state, epoch, rev, connectionId, nodeId, principal, deadlineMs } = record;
-  return { state, epoch, rev, connectionId, nodeId, principal, deadlineMs, nowMs };
-}
 
 /** True when the record's deadline has passed and may be acted on. */
 export function isDue(record: SessionRecord, context: Pick<StepContext, 'nowMs' | 'gapAtMs'>): boolean {

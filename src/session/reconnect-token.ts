@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { v4 as uuidV4 } from 'uuid';
 import { sha256 } from '../crypto/hash.js';
 import type { MacKey } from '../crypto/secrets.js';
-import { ANONYMOUS_PREFIX } from './machine.js';
+import { ANONYMOUS_PREFIX } from './record.js';
 
 const TOKEN = /^([0-9a-f-]{36})\.([A-Za-z0-9_-]{43})$/;
 

@@ -1,5 +1,5 @@
 /** Rights per session (R1): what a token's claims, the config's rules or open access allow. No rule means no. */
-import { ANONYMOUS_PREFIX } from './machine.js';
+import { ANONYMOUS_PREFIX } from './record.js';
 
 export const RIGHTS = ['watch', 'own', 'send', 'signal', 'force'] as const;
 export type Right = (typeof RIGHTS)[number];

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { CredentialError, type JwtVerifier } from '../login/jwt.js';
-import { ANONYMOUS_PREFIX } from '../session/machine.js';
+import { ANONYMOUS_PREFIX } from '../session/record.js';
 import type { RightsRule, SessionRights } from '../session/rights.js';
 import { rightsClaim } from './rights-claim.js';
 

@@ -1,4 +1,5 @@
-import { type Command, EMPTY_RECORD, type SessionRecord, type StepContext } from '../../src/session/machine.js';
+import { type Command, type StepContext } from '../../src/session/machine.js';
+import { EMPTY_RECORD, type SessionRecord } from '../../src/session/record.js';
 
 export const NOW_MS = 1_000_000;
 export const timings = {

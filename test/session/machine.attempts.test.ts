@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { type Command, type SessionRecord, step, type Verb } from '../../src/session/machine.js';
+import { type Command, step, type Verb } from '../../src/session/machine.js';
 import type { ClaimRequest, PrincipalRule, ReclaimRequest } from '../../src/session/ports.js';
+import { type SessionRecord } from '../../src/session/record.js';
 import { caller, context, free, NOW_MS, owned, reclaim, resultOf, timings } from './machine-fixtures.js';
 
 describe('a repeated attempt', () => {

@@ -1,16 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import {
-  type Command,
-  EMPTY_RECORD,
-  isDue,
-  lapse,
-  type SessionRecord,
-  type Step,
-  type StepContext,
-  step,
-  type Verb,
-} from '../../src/session/machine.js';
+import { type Command, isDue, lapse, type Step, type StepContext, step, type Verb } from '../../src/session/machine.js';
+import { EMPTY_RECORD, type SessionRecord } from '../../src/session/record.js';
 import { type Act, acts, commandOf, type Progress } from '../contract/commands.js';
 import { TEST_TIMINGS } from '../contract/harness.js';
 

@@ -1,13 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import {
-  type Command,
-  EMPTY_RECORD,
-  isDue,
-  lapse,
-  type SessionRecord,
-  step,
-  type Verb,
-} from '../../src/session/machine.js';
+import { type Command, isDue, lapse, step, type Verb } from '../../src/session/machine.js';
+import { EMPTY_RECORD, type SessionRecord } from '../../src/session/record.js';
 import {
   caller,
   claim,

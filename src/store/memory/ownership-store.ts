@@ -1,15 +1,5 @@
 import type { Clock } from '../../lib/clock.js';
-import {
-  type Command,
-  isDue,
-  lapse,
-  type SessionRecord,
-  type Step,
-  type StepContext,
-  step,
-  type Verb,
-  viewOf,
-} from '../../session/machine.js';
+import { type Command, isDue, lapse, type Step, type StepContext, step, type Verb } from '../../session/machine.js';
 import type {
   ClaimOutcome,
   ClaimRequest,
@@ -26,6 +16,7 @@ import type {
   TransferRequest,
   TransferResult,
 } from '../../session/ports.js';
+import { type SessionRecord, viewOf } from '../../session/record.js';
 import { Records } from './records.js';
 import { storeTime } from './store-time.js';
 import { SweepGuard } from './sweep-guard.js';

@@ -1,4 +1,4 @@
-import { EMPTY_RECORD, type SessionRecord } from '../../session/machine.js';
+import { EMPTY_RECORD, type SessionRecord } from '../../session/record.js';
 
 /** The sessions' records. Free ones are kept apart, in the order in which they became free, and dropped from there. */
 export class Records {
