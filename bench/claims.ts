@@ -8,9 +8,9 @@ import type { Keys } from '../src/store/redis/keys.js';
 import { RedisOwnershipStore } from '../src/store/redis/ownership-store.js';
 import { timingsOf } from '../src/store.js';
 import { startPrivateRedis } from '../test/support/redis.js';
+import { quietStore, silent } from '../test/support/silent.js';
 import { inParallel } from './raw-socket.js';
 import { median, ratio, table } from './report.js';
-import { quiet, silent } from './silent.js';
 
 const IN_FLIGHT = 64;
 const SESSIONS = 10_000;
@@ -59,7 +59,7 @@ async function recorded(connection: RedisConnection, ask: (store: OwnershipStore
   const calls: Evalsha[] = [];
   const commands = { evalsha: async (...args: Evalsha) => (calls.push(args), []) };
   const stub = { ...connection, commands } as unknown as RedisConnection;
-  const store = new RedisOwnershipStore(stub, timingsOf({ shortest: 30_000, longest: 30_000 }), quiet);
+  const store = new RedisOwnershipStore(stub, timingsOf({ shortest: 30_000, longest: 30_000 }), quietStore);
   for (let index = 0; index < SESSIONS; index++) await ask(store, index);
   return calls;
 }
@@ -89,10 +89,10 @@ async function warmUp(store: OwnershipStore): Promise<void> {
 
 export async function claims(): Promise<void> {
   const redis = await startPrivateRedis();
-  const connection = await connectRedis(redis.url, { prefix: 'bench', log: silent, telemetry: quiet });
+  const connection = await connectRedis(redis.url, { prefix: 'bench', log: silent, telemetry: quietStore });
   const client = connection.commands;
   try {
-    const store = new RedisOwnershipStore(connection, timingsOf({ shortest: 30_000, longest: 30_000 }), quiet);
+    const store = new RedisOwnershipStore(connection, timingsOf({ shortest: 30_000, longest: 30_000 }), quietStore);
     // As a user would have it: our own client coalesces its writes.
     const plain = new Redis(redis.url, { protocol: 2 });
     const redlock = new Redlock([plain as unknown as Redlock.CompatibleRedisClient], { retryCount: 0 });

@@ -7,9 +7,9 @@ import { connectRedis, type RedisConnection } from '../src/store/redis/client.js
 import { RedisOwnershipStore } from '../src/store/redis/ownership-store.js';
 import { timingsOf } from '../src/store.js';
 import { startPrivateRedis } from '../test/support/redis.js';
+import { quietSessions, quietStore, silent } from '../test/support/silent.js';
 import { inParallel } from './raw-socket.js';
 import { median, ratio, table } from './report.js';
-import { quiet, quietSessions, silent } from './silent.js';
 
 const LEASES = 20_000;
 const LAPSED = 10_000;
@@ -101,9 +101,9 @@ async function renewing(connection: RedisConnection, store: RedisOwnershipStore)
 
 async function sweeping(url: string, store: RedisOwnershipStore): Promise<void> {
   const nodes = await Promise.all(
-    Array.from({ length: NODES }, () => connectRedis(url, { prefix: 'bench', log: silent, telemetry: quiet })),
+    Array.from({ length: NODES }, () => connectRedis(url, { prefix: 'bench', log: silent, telemetry: quietStore })),
   );
-  const stores = nodes.map((node) => new RedisOwnershipStore(node, { ...TIMINGS, maxSweepGapMs: 60_000 }, quiet));
+  const stores = nodes.map((node) => new RedisOwnershipStore(node, { ...TIMINGS, maxSweepGapMs: 60_000 }, quietStore));
   const counts = stores.map(() => 0);
   const sweepers = stores.map((sweeper, node) => {
     const swept = (released: number) => void (counts[node] = (counts[node] ?? 0) + released);
@@ -114,7 +114,7 @@ async function sweeping(url: string, store: RedisOwnershipStore): Promise<void> 
   for (let partition = 0; partition < store.partitions; partition++) await store.sweep(partition, 1);
   const owned = await own(store, LAPSED, 500, 'sweep');
   await sleep(1_500);
-  const listener = await connectRedis(url, { prefix: 'bench', log: silent, telemetry: quiet });
+  const listener = await connectRedis(url, { prefix: 'bench', log: silent, telemetry: quietStore });
   let published = 0;
   const subscriber = listener.masters()[0]?.duplicate({ enableOfflineQueue: true });
   if (subscriber === undefined) throw new Error('no subscriber');
@@ -141,9 +141,9 @@ async function sweeping(url: string, store: RedisOwnershipStore): Promise<void> 
 
 export async function renewals(): Promise<void> {
   const redis = await startPrivateRedis();
-  const connection = await connectRedis(redis.url, { prefix: 'bench', log: silent, telemetry: quiet });
+  const connection = await connectRedis(redis.url, { prefix: 'bench', log: silent, telemetry: quietStore });
   try {
-    const store = new RedisOwnershipStore(connection, { ...TIMINGS, maxSweepGapMs: 60_000 }, quiet);
+    const store = new RedisOwnershipStore(connection, { ...TIMINGS, maxSweepGapMs: 60_000 }, quietStore);
     await renewing(connection, store);
     await sweeping(redis.url, store);
   } finally {

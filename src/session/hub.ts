@@ -1,6 +1,7 @@
 import { encode } from '../protocol/codec.js';
-import type { OwnershipMessage } from '../protocol/messages.js';
+import type { OwnershipMessage, OwnershipReason } from '../protocol/messages.js';
 import type { OwnershipEvent, SessionBus, SessionView } from './ports.js';
+import { viewOf } from './record.js';
 import type { Subscriber } from './subscriber.js';
 
 /** A session as this node sees it: its local subscribers and the newest view that any of them was told. */
@@ -109,9 +110,9 @@ export class Hub {
   deliver(event: OwnershipEvent): boolean {
     const channel = this.#channels.get(event.sessionId);
     if (channel === undefined || !isNewer(event, channel.view)) return false;
-    channel.view = viewOfEvent(event);
+    channel.view = viewOf(event, event.nowMs);
     if (channel.subscribers.size === 0) return true;
-    const message = this.messageOf(event);
+    const message = this.messageOf(event.sessionId, event, event.reason);
     let rendered: Buffer | undefined;
     for (const subscriber of channel.subscribers.keys()) {
       if (event.state === 'owned' && subscriber.id === event.connectionId) {
@@ -125,15 +126,15 @@ export class Hub {
     return true;
   }
 
-  messageOf(event: OwnershipEvent): OwnershipMessage {
+  messageOf(sessionId: string, view: SessionView, reason: OwnershipReason): OwnershipMessage {
     return {
       type: 'ownership',
-      session_id: event.sessionId,
-      state: event.state,
-      owner_epoch: event.epoch,
-      rev: event.rev,
-      reason: event.reason,
-      ...this.publicPart(event.sessionId, event),
+      session_id: sessionId,
+      state: view.state,
+      owner_epoch: view.epoch,
+      rev: view.rev,
+      reason,
+      ...this.publicPart(sessionId, view),
     };
   }
 
@@ -153,9 +154,4 @@ export class Hub {
       // The bus keeps track itself; a connection that is down has no subscriptions to end.
     });
   }
-}
-
-function viewOfEvent(event: OwnershipEvent): SessionView {
-  const { state, epoch, rev, connectionId, nodeId, principal, deadlineMs, nowMs } = event;
-  return { state, epoch, rev, connectionId, nodeId, principal, deadlineMs, nowMs };
 }

@@ -1,3 +1,4 @@
+import { roughlyMs } from '../lib/backoff.js';
 import type { SessionNode } from './session-node.js';
 
 const CHUNK = 500;
@@ -21,7 +22,7 @@ export class Reconciliation {
   start(): void {
     this.#timer = setTimeout(
       () => void this.run().finally(() => this.#timer !== undefined && this.start()),
-      this.#everyMs * (0.75 + Math.random() / 2),
+      roughlyMs(this.#everyMs),
     ).unref();
   }
 

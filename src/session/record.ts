@@ -43,7 +43,7 @@ export const EMPTY_RECORD: SessionRecord = {
   requestOutcome: '',
 };
 
-export function viewOf(record: SessionRecord, nowMs: number): SessionView {
+export function viewOf(record: Omit<SessionView, 'nowMs'>, nowMs: number): SessionView {
   const { state, epoch, rev, connectionId, nodeId, principal, deadlineMs } = record;
   return { state, epoch, rev, connectionId, nodeId, principal, deadlineMs, nowMs };
 }

@@ -72,6 +72,11 @@ const LOST_REASONS: Partial<Record<OwnershipReason, OwnershipLostReason>> = {
   resynced: 'resynced',
 };
 
+/** A change that this node learned by an answer of the store, and not by its event. */
+function eventOf(sessionId: string, view: SessionView, reason: OwnershipReason, requestId = ''): OwnershipEvent {
+  return { kind: 'ownership', sessionId, reason, previousConnectionId: '', requestId, ...view };
+}
+
 /** What this node knows of sessions: who of its connections follows and owns which, and what they were told. */
 export class SessionNode implements LeaseListener {
   readonly hub: Hub;
@@ -133,7 +138,7 @@ export class SessionNode implements LeaseListener {
     );
     this.#log('session owned', lease, { reason: granted.reason });
     const { reason, requestId } = granted;
-    this.announce({ kind: 'ownership', sessionId, reason, previousConnectionId: '', requestId, ...view });
+    this.announce(eventOf(sessionId, view, reason, requestId));
     // What went away while the store was asked has nobody else to give its lease back.
     if (!subscriber.open) this.depart(lease, {});
     else if (!this.follows(subscriber, sessionId)) this.depart(lease, { release: 'unsubscribed' });
@@ -186,17 +191,8 @@ export class SessionNode implements LeaseListener {
     const view = this.hub.get(lease.sessionId)?.view;
     if (view === undefined) return;
     this.#log('lease confirmed', lease, {});
-    const { sessionId, epoch } = lease;
-    lease.subscriber.send({
-      type: 'ownership',
-      session_id: sessionId,
-      state: 'owned',
-      owner_epoch: epoch,
-      rev: view.rev,
-      reason: 'confirmed',
-      ...this.hub.publicPart(sessionId, view),
-      owner: true,
-    });
+    const message = this.hub.messageOf(lease.sessionId, { ...view, state: 'owned', epoch: lease.epoch }, 'confirmed');
+    lease.subscriber.send({ ...message, owner: true });
   }
 
   onLost(lease: Lease): void {
@@ -241,15 +237,15 @@ export class SessionNode implements LeaseListener {
   #repair(sessionId: string, view: SessionView): boolean {
     const known = this.hub.get(sessionId)?.view;
     if (known === undefined) return false;
-    const event = { kind: 'ownership', sessionId, previousConnectionId: '', requestId: '', ...view } as const;
     if (isNewer(view, known)) {
-      this.announce({ ...event, reason: 'resynced' });
+      this.announce(eventOf(sessionId, view, 'resynced'));
       return true;
     }
     if (known.state === view.state && known.connectionId === view.connectionId) return false;
     // The store went back: it lost the record, or its last changes. An owner of this node hears of it by its lease.
     if (this.leases.get(sessionId) !== undefined) return false;
-    this.announce({ ...event, epoch: known.epoch, rev: known.rev + 1, reason: view.epoch === 0 ? 'lost' : 'resynced' });
+    const ordered = { ...view, epoch: known.epoch, rev: known.rev + 1 };
+    this.announce(eventOf(sessionId, ordered, view.epoch === 0 ? 'lost' : 'resynced'));
     return true;
   }
 

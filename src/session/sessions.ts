@@ -63,12 +63,8 @@ export class Sessions {
     try {
       channel = await this.#node.hub.join(sessionId);
       const acquired = await this.#acquireOrRead(subscriber, subscription);
-      if (acquired.outcome.result === 'token_used') {
-        throw new HoldfastError('reconnect_token_used', 'the reconnect token was used by another connection');
-      }
-      if (acquired.outcome.result === 'busy') {
-        throw new HoldfastError('session_busy', 'the session is being handed over', { retryAfterMs: 500 });
-      }
+      const { result } = acquired.outcome;
+      if (result === 'token_used' || result === 'busy') throw refusal(acquired);
       const wantsOwnership = subscription.claim !== 'never' && subscriber.rights.allows('own', sessionId);
       const tokenStatus = presented === undefined ? undefined : acquired.outcome.tokenExpired ? 'expired' : 'accepted';
       this.#goLive(channel, subscriber, acquired, wantsOwnership, {
@@ -89,7 +85,7 @@ export class Sessions {
     if (this.#node.leases.of(sessionId, subscriber) !== undefined) {
       await this.#changes.release(subscriber, sessionId, 'unsubscribed');
     }
-    this.#forget(subscriber, sessionId);
+    this.#forget(subscriber, sessionId, 'unsubscribed');
   }
 
   /**
@@ -193,9 +189,7 @@ export class Sessions {
     const everyone = target.connection_id === undefined && target.principal === undefined;
     for (const subscriber of this.#node.hub.get(sessionId)?.subscribers.keys() ?? []) {
       if (!everyone && !isMeant(subscriber, target)) continue;
-      const lease = this.#node.leases.of(sessionId, subscriber);
-      if (lease !== undefined) this.#node.depart(lease, { release: 'removed' });
-      this.#forget(subscriber, sessionId);
+      this.#forget(subscriber, sessionId, 'removed');
       subscriber.send({ type: 'unsubscribed', session_id: sessionId, reason: 'removed' });
     }
   }
@@ -286,15 +280,7 @@ export class Sessions {
     if (wasOwner) {
       subscriber.send({ type: 'ownership_lost', session_id: sessionId, reason: 'resynced', owner_epoch: view.epoch });
     }
-    const event = {
-      kind: 'ownership',
-      sessionId,
-      previousConnectionId: '',
-      requestId: '',
-      reason: 'resynced',
-      ...view,
-    } as const;
-    subscriber.send(this.#node.hub.messageOf(event));
+    subscriber.send(this.#node.hub.messageOf(sessionId, view, 'resynced'));
   }
 
   #ack(sessionId: string, view: SessionView, token: string | undefined): AckBody {
@@ -310,9 +296,10 @@ export class Sessions {
     };
   }
 
-  #forget(subscriber: Subscriber, sessionId: string): void {
+  /** Ends the subscription; what the connection still owns, or was given meanwhile, becomes free for `release`. */
+  #forget(subscriber: Subscriber, sessionId: string, release: 'unsubscribed' | 'removed'): void {
     const lease = this.#node.leases.of(sessionId, subscriber);
-    if (lease !== undefined) this.#node.depart(lease, { release: 'unsubscribed' });
+    if (lease !== undefined) this.#node.depart(lease, { release });
     const own = this.#node.subscriptions.get(subscriber);
     own?.delete(sessionId);
     if (own?.size === 0) this.#node.subscriptions.delete(subscriber);
@@ -345,6 +332,8 @@ export class Sessions {
 
 function refusal({ outcome }: Acquired): HoldfastError {
   const { result, view, retryAfterMs } = outcome;
+  if (result === 'token_used')
+    return new HoldfastError('reconnect_token_used', 'the reconnect token was used by another connection');
   if (result === 'busy')
     return new HoldfastError('session_busy', 'the session is being handed over', { retryAfterMs: 500 });
   if (result === 'not_next') return new HoldfastError('session_held', 'an older watcher comes first', { retryAfterMs });

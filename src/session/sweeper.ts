@@ -1,3 +1,4 @@
+import { roughlyMs } from '../lib/backoff.js';
 import type { Log } from '../lib/log.js';
 import type { OwnershipStore } from './ports.js';
 import type { SessionTelemetry } from './telemetry.js';
@@ -33,7 +34,7 @@ export class Sweeper {
     if (this.#stopped) return;
     this.#running = this.#sweepAll().finally(() => {
       if (this.#stopped) return;
-      this.#timer = setTimeout(() => this.start(), this.#everyMs * (0.75 + Math.random() / 2)).unref();
+      this.#timer = setTimeout(() => this.start(), roughlyMs(this.#everyMs)).unref();
     });
   }
 

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
+import { equalJitterMs } from '../lib/backoff.js';
 import type { Clock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
 import type { TurnQueue } from '../lib/turn-queue.js';
@@ -116,7 +117,7 @@ export class Connection implements Subscriber, WheelItem {
     this.#context = context;
     this.#openedAtMs = context.clock.monotonicMs();
     // Not all after the same time, or a storm of connections would come back as a storm of pings.
-    this.#heartbeatAtMs = this.#openedAtMs + context.limits.pingIntervalMs * (0.5 + Math.random() / 2);
+    this.#heartbeatAtMs = this.#openedAtMs + equalJitterMs(context.limits.pingIntervalMs);
     socket.connection = this;
     socket.on('message', onMessage);
     socket.on('error', onError);

@@ -4,7 +4,7 @@ import { RedisBus } from '../../src/store/redis/bus.js';
 import { connectRedis, type RedisConnection } from '../../src/store/redis/client.js';
 import { RedisLock } from '../../src/store/redis/lock.js';
 import { RedisOwnershipStore } from '../../src/store/redis/ownership-store.js';
-import { noTelemetry, silentLog } from '../store/redis-store.js';
+import { quietStore, silent } from '../support/silent.js';
 import type { BusHarness } from './bus.contract.js';
 import { type MakeHarness, TEST_TIMINGS } from './harness.js';
 import type { LockHarness } from './lock.contract.js';
@@ -17,7 +17,7 @@ interface TwoNodes {
 
 /** Two nodes' connections, with a key prefix of their own; `close` deletes their keys. */
 async function connectTwo(url: string): Promise<TwoNodes> {
-  const options = { prefix: `hft-${randomUUID().slice(0, 8)}`, log: silentLog, telemetry: noTelemetry };
+  const options = { prefix: `hft-${randomUUID().slice(0, 8)}`, log: silent, telemetry: quietStore };
   const [first, second] = await Promise.all([connectRedis(url, options), connectRedis(url, options)]);
   const close = async () => {
     for (const redis of first.masters()) {
@@ -38,8 +38,8 @@ export function redisHarnesses(url: () => string) {
     const { first, second, close } = await connectTwo(url());
     const bus = new RedisBus(second);
     return {
-      store: new RedisOwnershipStore(first, timings, noTelemetry),
-      other: new RedisOwnershipStore(second, timings, noTelemetry),
+      store: new RedisOwnershipStore(first, timings, quietStore),
+      other: new RedisOwnershipStore(second, timings, quietStore),
       bus,
       lock: new RedisLock(first),
       timings,

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { macKeys, parseSecrets } from '../../src/crypto/secrets.js';
 import { systemClock } from '../../src/lib/clock.js';
-import type { Log } from '../../src/lib/log.js';
 import type { ServerMessage } from '../../src/protocol/messages.js';
 import type { HandoverPolicy, OwnershipTimings } from '../../src/session/ports.js';
 import { ReconnectTokens } from '../../src/session/reconnect-token.js';
@@ -9,21 +8,10 @@ import { ALL_RIGHTS, type SessionRights } from '../../src/session/rights.js';
 import { leaseMsOf } from '../../src/session/session-node.js';
 import { Sessions } from '../../src/session/sessions.js';
 import type { Subscriber } from '../../src/session/subscriber.js';
-import type { SessionTelemetry } from '../../src/session/telemetry.js';
 import { MemoryBus } from '../../src/store/memory/bus.js';
 import { MemoryLock } from '../../src/store/memory/lock.js';
 import { MemoryOwnershipStore } from '../../src/store/memory/ownership-store.js';
-
-export const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-
-export const quiet: SessionTelemetry = {
-  claimed: () => {},
-  reclaimed: () => {},
-  fenced: () => {},
-  counts: () => {},
-  swept: () => {},
-  repaired: () => {},
-};
+import { quietSessions, silent } from '../support/silent.js';
 
 export function testTokens(secrets = `test:${'s'.repeat(32)}`): ReconnectTokens {
   const parsed = parseSecrets(secrets);
@@ -89,7 +77,7 @@ export function startDomain(options: { graceMs?: number; policy?: HandoverPolicy
     tokens: testTokens(),
     clock: systemClock,
     log: silent,
-    telemetry: quiet,
+    telemetry: quietSessions,
     nodeId: 'n1',
     bootId: 'b1',
     settingsOf: () => ({ graceMs, leaseMs: leaseMsOf(graceMs), handoverPolicy: policy, exposePrincipals: false }),

@@ -2,7 +2,8 @@ import { vi } from 'vitest';
 import { HoldfastError } from '../../src/protocol/errors.js';
 import type { ClaimRequest, OwnershipStore } from '../../src/session/ports.js';
 import { MemoryBus } from '../../src/store/memory/bus.js';
-import { type FakeSubscriber, quiet, startDomain } from './domain-harness.js';
+import { quietSessions } from '../support/silent.js';
+import { type FakeSubscriber, startDomain } from './domain-harness.js';
 
 export const SID = 'doc:1';
 
@@ -27,7 +28,7 @@ export function startWatched(options: Parameters<typeof startDomain>[0] = {}) {
     },
     /** How many sessions this node knows and how many leases it renews. */
     load: () => {
-      const counts = vi.spyOn(quiet, 'counts');
+      const counts = vi.spyOn(quietSessions, 'counts');
       sessions.report();
       const [known, leases] = counts.mock.lastCall ?? [];
       counts.mockRestore();

@@ -3,7 +3,8 @@ import { HoldfastError } from '../../src/protocol/errors.js';
 import { type Lease, leaseMarginMs, NodeLeases } from '../../src/session/leases.js';
 import type { OwnershipStore, RenewResult } from '../../src/session/ports.js';
 import { FakeClock } from '../support/fake-clock.js';
-import { FakeSubscriber, silent } from './domain-harness.js';
+import { silent } from '../support/silent.js';
+import { FakeSubscriber } from './domain-harness.js';
 
 const LEASE_MS = 4_000;
 

@@ -1,12 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { Log } from '../../src/lib/log.js';
 import type { ClaimRequest, OwnershipTimings } from '../../src/session/ports.js';
 import { connectRedis, type RedisConnection } from '../../src/store/redis/client.js';
 import { RedisOwnershipStore } from '../../src/store/redis/ownership-store.js';
 import type { StoreTelemetry } from '../../src/store/redis/telemetry.js';
-
-export const silentLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-export const noTelemetry: StoreTelemetry = { command: () => {}, connection: () => {}, gap: () => {}, probe: () => {} };
+import { quietStore, silent } from '../support/silent.js';
 
 const TIMINGS: OwnershipTimings = {
   maxSweepGapMs: 60_000,
@@ -26,8 +23,8 @@ export interface OpenStore {
 /** A store on a Redis that nobody else uses. */
 export async function openStore(url: string, prefix = `hft-${randomUUID().slice(0, 8)}`): Promise<OpenStore> {
   const commands: string[] = [];
-  const telemetry: StoreTelemetry = { ...noTelemetry, command: (verb, result) => commands.push(`${verb} ${result}`) };
-  const connection = await connectRedis(url, { prefix, log: silentLog, telemetry });
+  const telemetry: StoreTelemetry = { ...quietStore, command: (verb, result) => commands.push(`${verb} ${result}`) };
+  const connection = await connectRedis(url, { prefix, log: silent, telemetry });
   return { store: new RedisOwnershipStore(connection, TIMINGS, telemetry), connection, commands };
 }
 

@@ -6,7 +6,7 @@ import { RedisRequirementError } from '../../src/store/redis/errors.js';
 import { checkRequirements } from '../../src/store/redis/requirements.js';
 import { freePorts } from '../support/ports.js';
 import { redisCall, startPrivateRedis } from '../support/redis-process.js';
-import { noTelemetry, silentLog } from './redis-store.js';
+import { quietStore, silent } from '../support/silent.js';
 
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -15,7 +15,7 @@ afterEach(async () => {
 
 /** What an operator would read, or undefined when all is well. */
 async function complaint(url: string): Promise<string | undefined> {
-  const options = { prefix: 'hf', log: silentLog, telemetry: noTelemetry, connectWithinMs: 700 };
+  const options = { prefix: 'hf', log: silent, telemetry: quietStore, connectWithinMs: 700 };
   try {
     const connection = await connectRedis(url, options);
     cleanups.push(() => connection.close());

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { equalJitterMs } from '../../lib/backoff.js';
 import { coalesceWrites } from './coalesce.js';
 import { messageOf } from './errors.js';
 
@@ -125,7 +126,7 @@ export class SubscriberLink {
     if (this.#closed || this.#retry !== undefined) return;
     this.#discard();
     const backoffMs = Math.min(MAX_BACKOFF_MS, 50 * 2 ** this.#failures);
-    const delayMs = this.#failures === 0 ? 0 : backoffMs * (0.5 + Math.random() / 2);
+    const delayMs = this.#failures === 0 ? 0 : equalJitterMs(backoffMs);
     this.#failures += 1;
     this.#retry = setTimeout(() => {
       this.#retry = undefined;

@@ -1,4 +1,5 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { equalJitterMs } from '../../lib/backoff.js';
 import type { Log } from '../../lib/log.js';
 import { coalesceWrites } from './coalesce.js';
 import { ErrorLog } from './error-log.js';
@@ -39,7 +40,7 @@ const FIRST_CONNECT_MS = 5000;
 const MAX_RECONNECT_DELAY_MS = 1000;
 
 function reconnectDelay(times: number): number {
-  return Math.min(25 * 2 ** times, MAX_RECONNECT_DELAY_MS) * (0.5 + Math.random() / 2);
+  return equalJitterMs(Math.min(25 * 2 ** times, MAX_RECONNECT_DELAY_MS));
 }
 
 /** Fails fast and never resends by itself: only the caller knows whether a command may be repeated. */
