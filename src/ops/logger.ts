@@ -41,6 +41,13 @@ export function createLogger({ nodeId, level, destination }: LoggerOptions): Log
     serializers: { error: plainError, err: plainError },
     hooks: { streamWrite: censor },
   };
-  // Not a system call a line: a burst is written in blocks, a lone line within a moment, the rest when the process exits.
-  return pino(options, destination ?? pino.destination({ fd: 1, sync: false, minLength: 8_192, periodicFlush: 100 }));
+  return pino(options, destination ?? standardOutput());
+}
+
+/** Not a system call a line: a burst is written in blocks, a lone line within a moment, the rest when the process exits. */
+function standardOutput(): DestinationStream {
+  const blocks = { sync: false, minLength: 8_192, periodicFlush: 100 };
+  // As strings it would copy the whole block for each line that is added.
+  const output = pino.destination({ fd: 1, ...blocks, contentMode: 'buffer' });
+  return { write: (line) => void output.write(Buffer.from(line) as unknown as string) };
 }

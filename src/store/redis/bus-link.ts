@@ -27,12 +27,12 @@ export interface LinkOptions {
   onRefused(): void;
 }
 
-/** Channels of one hash slot go into one command, which is what a cluster asks for. */
-function batches(channels: Iterable<string>): string[][] {
+/** What goes into one command: many channels, in a cluster only those of one hash slot. */
+function batches(channels: Iterable<string>, sharded: boolean): string[][] {
   const bySlot = new Map<string, string[]>();
   const full: string[][] = [];
   for (const channel of channels) {
-    const tag = channel.slice(0, channel.indexOf('}'));
+    const tag = sharded ? channel.slice(0, channel.indexOf('}')) : '';
     const batch = bySlot.get(tag);
     if (batch === undefined) bySlot.set(tag, [channel]);
     else if (batch.push(channel) === BATCH) {
@@ -54,7 +54,9 @@ export class SubscriberLink {
   /** What the server has once it has read everything sent on this connection; the value tells two sends apart. */
   readonly #sent = new Map<string, number>();
   readonly #acknowledged = new Set<string>();
-  readonly #queued = new Set<string>();
+  /** To be sent at the end of this turn of the event loop; first those to leave. */
+  readonly #leaving = new Set<string>();
+  readonly #joining = new Set<string>();
   #sends = 0;
   #connections = 0;
   #client: Redis | undefined;
@@ -93,26 +95,16 @@ export class SubscriberLink {
   want(channels: Iterable<string>): void {
     for (const channel of channels) {
       this.#wanted.add(channel);
-      if (this.#sent.has(channel)) continue;
-      // Those of one turn of the event loop go into one command.
-      if (this.#queued.size === 0) setImmediate(() => this.#flush());
-      this.#queued.add(channel);
+      if (!this.#sent.has(channel)) this.#queue(this.#joining, channel);
     }
   }
 
   unwant(channels: Iterable<string>): void {
-    const known: string[] = [];
     for (const channel of channels) {
       this.#wanted.delete(channel);
-      this.#queued.delete(channel);
+      this.#joining.delete(channel);
       this.#acknowledged.delete(channel);
-      if (this.#sent.delete(channel)) known.push(channel);
-    }
-    const client = this.#client;
-    if (client === undefined) return;
-    for (const batch of batches(known)) {
-      // Fails when the connection is gone or the slot has moved: either way the server has forgotten them.
-      (this.#options.sharded ? client.sunsubscribe(...batch) : client.unsubscribe(...batch)).catch(() => {});
+      if (this.#sent.delete(channel)) this.#queue(this.#leaving, channel);
     }
   }
 
@@ -148,6 +140,7 @@ export class SubscriberLink {
     this.#ready = false;
     this.#live = false;
     this.#sent.clear();
+    this.#leaving.clear();
     this.#acknowledged.clear();
     if (client === undefined) return;
     client.disconnect();
@@ -184,18 +177,36 @@ export class SubscriberLink {
     if (client.status === 'wait') client.connect().catch(() => {});
   }
 
+  #queue(queue: Set<string>, channel: string): void {
+    if (this.#joining.size + this.#leaving.size === 0) setImmediate(() => this.#flush());
+    queue.add(channel);
+  }
+
   #flush(): void {
-    const channels = [...this.#queued].filter((channel) => !this.#sent.has(channel));
-    this.#queued.clear();
+    this.#unsubscribe();
+    const channels = [...this.#joining].filter((channel) => !this.#sent.has(channel));
+    this.#joining.clear();
     // Otherwise `#synchronise` will do it.
-    if (this.#ready) for (const batch of batches(channels)) void this.#subscribe(batch);
+    if (this.#ready) for (const batch of batches(channels, this.#options.sharded)) void this.#subscribe(batch);
+  }
+
+  #unsubscribe(): void {
+    const client = this.#client;
+    const leaving = batches(this.#leaving, this.#options.sharded);
+    this.#leaving.clear();
+    if (client === undefined) return;
+    for (const batch of leaving) {
+      // Fails when the connection is gone or the slot has moved: either way the server has forgotten them.
+      (this.#options.sharded ? client.sunsubscribe(...batch) : client.unsubscribe(...batch)).catch(() => {});
+    }
   }
 
   /** Subscribes what the server does not have yet. */
   async #synchronise(client: Redis): Promise<void> {
     this.#refused = false;
+    this.#unsubscribe();
     const missing = [...this.#wanted].filter((channel) => !this.#sent.has(channel));
-    await Promise.all(batches(missing).map((batch) => this.#subscribe(batch)));
+    await Promise.all(batches(missing, this.#options.sharded).map((batch) => this.#subscribe(batch)));
     if (client !== this.#client || this.#refused) return;
     this.#live = true;
     this.#silentBeats = 0;
@@ -251,6 +262,7 @@ export class SubscriberLink {
     const [any] = this.#wanted;
     if (any === undefined) return;
     const never = `${any}:none`;
+    this.#unsubscribe();
     const expected = this.#sent.size;
     this.#beatDue = true;
     try {
