@@ -32,6 +32,6 @@ export async function startMemoryGateway(): Promise<{ pid: number; port: number;
 }
 
 /** A node over Redis. */
-export function startRedisGateway(nodeId: string, redisUrl: string, graceMs: number) {
-  return startNode({ nodeId, redisUrl, redisPrefix: 'bench', graceMs, args: ROOM });
+export function startRedisGateway(nodeId: string, redisUrl: string, graceMs: number, args: readonly string[] = []) {
+  return startNode({ nodeId, redisUrl, redisPrefix: 'bench', graceMs, args: [...ROOM, ...args] });
 }

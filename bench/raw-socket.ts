@@ -16,14 +16,15 @@ export class RawSocket {
     socket.on('error', () => {});
   }
 
-  /** Resolves when the upgrade is done. */
-  static open(port: number, path: string): Promise<RawSocket> {
+  /** Resolves when the upgrade is done. `header`: one more line of the request. */
+  static open(port: number, path: string, header = ''): Promise<RawSocket> {
     return new Promise((resolve, reject) => {
       const socket = connect({ port, host: '127.0.0.1', noDelay: true });
       socket.once('error', reject);
       socket.write(
         `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-          `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n\r\n`,
+          `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n` +
+          `${header === '' ? '' : `${header}\r\n`}\r\n`,
       );
       let head = '';
       const onData = (chunk: Buffer) => {

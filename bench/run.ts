@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { claims } from './claims.js';
 import { idle } from './idle.js';
+import { logins } from './logins.js';
 import { renewals } from './renewals.js';
 import { reconnectStorm } from './storm.js';
 
@@ -12,6 +13,7 @@ const BENCHMARKS = {
   claims: { help: 'claim and reclaim against the bare script, and against redlock around commands', run: claims },
   renewals: { help: '20,000 leases renewed, 10,000 lapsed sessions swept', run: renewals },
   idle: { help: 'memory of 10,000 idle connections', run: idle },
+  logins: { help: 'refreshing, connecting with tickets and access tokens, verifying them', run: logins },
   storm: { help: '5,000 owners cut at once and back over two nodes', run: reconnectStorm },
 };
 

@@ -11,6 +11,9 @@ import { layoutProblems } from './layout.js';
 const ROOT = resolve(import.meta.dirname, '..');
 const PACKAGES = ['.', 'dist/packages/holdfast-client'];
 
+/** redocly asks for a newer version of itself otherwise. */
+const OFFLINE = { REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' };
+
 interface Result {
   ok: boolean;
   output: string;
@@ -24,7 +27,7 @@ function program(name: string, ...args: string[]): Promise<Result> {
     const child = spawn(join(ROOT, 'node_modules/.bin', name), args, {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...(process.stdout.isTTY ? { FORCE_COLOR: '1' } : { NO_COLOR: '1' }) },
+      env: { ...process.env, ...OFFLINE, ...(process.stdout.isTTY ? { FORCE_COLOR: '1' } : { NO_COLOR: '1' }) },
     });
     let output = '';
     const keep = (chunk: Buffer) => {
@@ -80,6 +83,7 @@ const checks: Record<string, Check> = {
   lint: () => program('oxlint', '--type-aware', '--quiet'),
   'format and import order': () => program('biome', 'check', '--error-on-warnings', '.'),
   'unused files and exports': () => program('knip', '--no-progress'),
+  'HTTP API': () => program('redocly', 'lint', 'openapi.yaml'),
   layout: async () => {
     const problems = layoutProblems(ROOT);
     return { ok: problems.length === 0, output: problems.join('\n') };

@@ -6,7 +6,7 @@ import type { Config } from './config.js';
 import { macKeys, parseSecrets } from './crypto/secrets.js';
 import { systemClock } from './lib/clock.js';
 import type { Log } from './lib/log.js';
-import { createJwtVerifier } from './login/jwt.js';
+import { type LoginParts, loginTimings, openLogins } from './logins.js';
 import { drain } from './ops/drain.js';
 import { createInternalServer } from './ops/health.js';
 import { LoadMonitor } from './ops/load.js';
@@ -62,10 +62,12 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
   const metrics = new Metrics();
   const graces = [config.graceMs, ...Object.values(config.namespaces).flatMap(({ graceMs }) => graceMs ?? [])];
   const graceMs = { shortest: Math.min(...graces), longest: Math.max(...graces) };
-  const store = await openStore(config, timingsOf(graceMs), { log, telemetry: metrics });
+  const timings = { ...timingsOf(graceMs), ...loginTimings(config) };
+  const store = await openStore(config, timings, { log, telemetry: metrics });
   const load = new LoadMonitor(MAX_EVENT_LOOP_DELAY_MS);
 
-  const secrets = parseSecrets(config.secret ?? randomBytes(32).toString('base64url'));
+  const secret = config.secret ?? randomBytes(32).toString('base64url');
+  const secrets = parseSecrets(secret);
   const sessions = new Sessions({
     store: store.ownership,
     bus: store.bus,
@@ -83,14 +85,23 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
     shortestLeaseMs: leaseMsOf(graceMs.shortest),
     sweepEveryMs: sweepEveryMs(graceMs.shortest),
     reconcileEveryMs: RECONCILE_EVERY_MS,
+    onGranted(subscriber, owned) {
+      if (subscriber.login === undefined) return;
+      store.logins.store.noteOwned(subscriber.login.handle, owned).catch((error: unknown) => {
+        log.warn({ error }, 'session not noted for its login; after a revocation it may be held for its grace period');
+      });
+    },
   });
+  const login = openLogins(config, store.logins, { secret, log, release: (owned) => sessions.releaseOwned(owned) });
 
   const server = createGatewayServer({
     host: config.host,
     port: config.port,
     nodeId: config.nodeId,
     sessions,
-    authentication: authenticationOf(config, extras.openRights),
+    authentication: authenticationOf(config, extras.openRights, login),
+    ...(login !== undefined && { logins: login.logins, jwks: login.jwks }),
+    managesLogins: config.auth?.includes('login') === true,
     origins: { allowed: config.allowedOrigins, allowLoopback: extras.page },
     apiKeyHashes: config.apiKey === undefined ? [] : [createHash('sha256').update(config.apiKey).digest()],
     trustedProxies: config.trustedProxies,
@@ -107,6 +118,7 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
       batch: { perSecond: config.messagesPerSecond, burst: Math.max(config.messageBurst, config.maxSubscriptions) },
       pingIntervalMs: config.pingIntervalMs,
       pongTimeoutMs: config.pongTimeoutMs,
+      renewalMarginMs: config.renewalMarginMs,
     },
     page: extras.page ? PAGE_PARTS.map(pagePart) : [],
     overloaded: () => load.overloaded(),
@@ -136,12 +148,14 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
   async function stop(): Promise<void> {
     load.stop();
     await Promise.allSettled([server.close(), internal.close()]);
+    await login?.close();
     await sessions.close();
     await store.close();
   }
 
   sessions.start();
   try {
+    await login?.live.start();
     const { port } = await server.listen();
     const { port: internalPort } = await internal.listen();
     const address = hostPort(config.host, port);
@@ -188,21 +202,17 @@ function settingsOf(config: Config): (sessionId: string) => SessionSettings {
   return (sessionId) => own.get(namespaceOf(sessionId)) ?? common;
 }
 
-function authenticationOf(config: Config, openRights: boolean): AuthenticationOptions {
-  const modes = config.auth ?? [];
+function authenticationOf(config: Config, openRights: boolean, login: LoginParts | undefined): AuthenticationOptions {
   const rightsFor = (principal: string, claims: readonly RightsRule[]): SessionRights => {
     if (openRights) return ALL_RIGHTS;
     return config.access === 'open' ? OPEN_RIGHTS : rightsOf(principal, claims, config.rights);
   };
-  if (!modes.includes('jwt') || config.jwtSecret === undefined)
-    return { anonymous: modes.includes('anonymous'), rightsFor };
-  const jwt = createJwtVerifier({
-    secrets: parseSecrets(config.jwtSecret).map(({ value }) => Buffer.from(value)),
-    clockToleranceMs: config.jwtClockToleranceMs,
-    ...(config.jwtIssuer !== undefined && { issuer: config.jwtIssuer }),
-    ...(config.jwtAudience !== undefined && { audience: config.jwtAudience }),
-  });
-  return { anonymous: modes.includes('anonymous'), jwt, rightsFor };
+  const { accessTokenTtlMs, ticketInUrl } = config;
+  return {
+    anonymous: config.auth?.includes('anonymous') === true,
+    rightsFor,
+    ...(login !== undefined && { credentials: { ...login, accessTokenTtlMs, ticketInUrl } }),
+  };
 }
 
 /** The page's parts lie beside this file once it is built. */

@@ -6,10 +6,11 @@ import { addSettings, type CommandDefaults, newSecret, usableSettings } from './
 
 const DEV_DEFAULTS: CommandDefaults = {
   host: '127.0.0.1',
-  auth: ['anonymous'],
+  auth: ['login', 'anonymous'],
   access: 'open',
   logLevel: 'warn',
   drainMs: 1_000,
+  allowLoopbackHttp: true,
 };
 
 function greeting({ address, internalAddress }: Gateway, config: Config): string {

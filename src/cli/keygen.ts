@@ -1,9 +1,25 @@
+import { randomBytes } from 'node:crypto';
 import { Command } from 'commander';
-import { envName, SECRET_NAMES } from '../config/names.js';
+import { envName } from '../config/names.js';
 import { newSecret } from './settings.js';
 
+const SECRETS = ['secret', 'apiKey', 'jwtSecret'] as const;
+
+function line(name: (typeof SECRETS)[number]): string {
+  return `${envName(name)}=${newSecret()}`;
+}
+
+/** Unlike any other's, so that a new key can be put before the old ones. */
+function newKeyId(): string {
+  return randomBytes(4).toString('hex');
+}
+
 export function keygenCommand(): Command {
-  return new Command('keygen').description('print fresh secrets as lines of an environment file').action(() => {
-    process.stdout.write(SECRET_NAMES.map((name) => `${envName(name)}=${newSecret()}\n`).join(''));
-  });
+  return new Command('keygen')
+    .description('print fresh secrets as lines of an environment file')
+    .option('--signing-key', `print a key that signs access tokens instead, for ${envName('signingKeys')}`)
+    .action(({ signingKey = false }: { signingKey?: boolean }) => {
+      const lines = signingKey ? [`${envName('signingKeys')}=${newKeyId()}:${newSecret()}`] : SECRETS.map(line);
+      process.stdout.write(`${lines.join('\n')}\n`);
+    });
 }

@@ -14,7 +14,7 @@ function asJson({ config, sources }: LoadedConfig): string {
 
 function cell(value: unknown): string {
   if (value === undefined) return '-';
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  return typeof value === 'string' && !value.includes('\n') ? value : JSON.stringify(value);
 }
 
 function asTable({ config, sources }: LoadedConfig): string {

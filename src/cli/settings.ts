@@ -33,7 +33,7 @@ const FILE_ONLY = SETTING_NAMES.filter((name) => infoOf(name).fileOnly).join(', 
 const INPUTS = `
 Settings: defaults < JSON file < HOLDFAST_* environment < flags. --grace-ms is HOLDFAST_GRACE_MS and graceMs in a file.
 Lists are separated by commas. Only in a file: ${FILE_ONLY}. Not as flags:
-${SECRET_NAMES.map((name) => `  ${`${envName(name)}[_FILE]`.padEnd(28)} ${infoOf(name).help}`).join('\n')}`;
+${SECRET_NAMES.map((name) => `  ${`${envName(name)}[_FILE]`.padEnd(39)}${infoOf(name).help}`).join('\n')}`;
 
 /** Gives a command `--config` and a flag for each setting, or for those that it uses. */
 export function addSettings(

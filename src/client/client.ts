@@ -2,9 +2,11 @@ import type { ErrorCode } from '../protocol/error-codes.js';
 import type { ServerMessage, Subscription } from '../protocol/messages.js';
 import { isSessionId, SESSION_ID_RULE } from '../protocol/session-id.js';
 import { Connection, type ConnectionState, type ConnectionTimings } from './connection.js';
+import type { ConnectionLogin } from './connection-login.js';
 import { Emitter } from './emitter.js';
 import { ClientError } from './errors.js';
 import { onWake } from './page.js';
+import { Renewal } from './renewal.js';
 import { Session, type SessionOptions } from './session.js';
 import type { SessionLink } from './session-link.js';
 import { checkSocketOptions, type SocketOptions } from './socket.js';
@@ -41,6 +43,8 @@ const MAX_BATCH = 64;
 /** Sessions of one client, as long as the gateway has not said how many it allows. */
 const DEFAULT_MAX_SESSIONS = 128;
 
+type LoginRenewed = Extract<ServerMessage, { type: 'login_renewed' }>;
+
 /** One connection to the gateway and the sessions that go over it. It connects with the first session. */
 export class Client {
   readonly #events = new Emitter<ClientEvents>();
@@ -48,6 +52,8 @@ export class Client {
   readonly #connection: Connection;
   readonly #tokens: Tokens;
   readonly #link: SessionLink;
+  readonly #renewal: Renewal;
+  readonly #login: ConnectionLogin | undefined;
   readonly #unlisten: () => void;
   #started = false;
   #requests = 0;
@@ -81,6 +87,15 @@ export class Client {
         if (this.#sessions.get(session.id) === session) this.#sessions.delete(session.id);
       },
     };
+    const { login } = options;
+    this.#login = login;
+    this.#renewal = new Renewal({
+      requestTimeoutMs: this.#link.requestTimeoutMs,
+      getAccessToken: options.getAccessToken ?? login?.getAccessToken,
+      send: (message) => this.#connection.send(message),
+      nextRequestId: () => this.#nextRequestId(),
+      onError: (error) => this.#events.emit('error', error),
+    });
     this.#unlisten = onWake(() => this.#connection.check());
   }
 
@@ -151,6 +166,7 @@ export class Client {
 
   #onConnection(state: ConnectionState): void {
     const sessions = Array.from(this.#sessions.values());
+    if (state.name !== 'open') this.#renewal.stop();
     if (state.name === 'connecting') for (const session of sessions) session.connecting();
     else if (state.name === 'open') this.#wantSubscribe();
     else if (state.name !== 'stopped') for (const session of sessions) session.disconnected();
@@ -161,11 +177,19 @@ export class Client {
   #onMessage(message: ServerMessage): void {
     if (message.type === 'welcome' || message.type === 'pong' || message.type === 'reconnect') return;
     if (message.type === 'error') return this.#onError(message);
+    if (message.type === 'login_expiring') return this.#renewal.start();
+    if (message.type === 'login_renewed') return this.#onLoginRenewed(message);
     // A type that this client is too young for may lack a session.
     this.#sessions.get((message as { session_id?: string }).session_id ?? '')?.receive(message);
   }
 
+  #onLoginRenewed({ access_token: accessToken, expires_at: expiresAt }: LoginRenewed): void {
+    this.#renewal.stop();
+    if (accessToken !== undefined) this.#login?.renewed(accessToken, expiresAt);
+  }
+
   #onError(message: Extract<ServerMessage, { type: 'error' }>): void {
+    if (this.#renewal.refused(message)) return;
     const session = this.#sessions.get(message.session_id ?? '');
     if (session !== undefined) return session.receive(message);
     const asking = Array.from(this.#sessions.values()).filter((candidate) => candidate.awaits(message.id));

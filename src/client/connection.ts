@@ -1,6 +1,9 @@
+import { closeAction } from '../protocol/close-codes.js';
 import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
-import { planRetry, type ReconnectHint } from './retry-plan.js';
-import { openSocket, parseMessage, type SocketLike, type SocketOptions } from './socket.js';
+import { ClientError } from './errors.js';
+import { endOfLogin } from './login-end.js';
+import { MAX_HINT_MS, planRetry, type ReconnectHint } from './retry-plan.js';
+import { makeOffer, openSocket, parseMessage, type SocketLike, type SocketOptions } from './socket.js';
 
 export type Welcome = Extract<ServerMessage, { type: 'welcome' }>;
 
@@ -24,7 +27,7 @@ export interface ConnectionTimings {
 export interface ConnectionListener {
   onState(state: ConnectionState): void;
   onMessage(message: ServerMessage): void;
-  /** An attempt that could not even begin: the caller's `protocols` or `getAccessToken` failed. */
+  /** An attempt that could not even begin: the login, or the caller's `protocols` or `getAccessToken`, failed. */
   onConnectFailure(cause: unknown): void;
 }
 
@@ -49,6 +52,8 @@ export class Connection {
   #attempt = 0;
   #openedAtMs = 0;
   #hint: ReconnectHint | undefined;
+  /** The gateway closed because of the credential. */
+  #mustRefreshLogin = false;
   /** The one timer of the phase: connect time-out, next ping, or next attempt. */
   #timer: ReturnType<typeof setTimeout> | undefined;
   #pongTimer: ReturnType<typeof setTimeout> | undefined;
@@ -113,17 +118,19 @@ export class Connection {
     this.#timer = setTimeout(() => this.#lost(ABNORMAL, GONE), this.#timings.connectTimeoutMs);
     let socket: SocketLike;
     try {
-      socket = await openSocket(this.#options);
+      await this.#refreshLogin();
+      const offer = await makeOffer(this.#options);
+      if (!isCurrent()) return;
+      socket = openSocket(this.#options, offer);
     } catch (error) {
       if (!isCurrent()) return;
       this.#listener.onConnectFailure(error);
-      if (isCurrent()) this.#lost(ABNORMAL, NORMAL);
+      if (isCurrent()) this.#failed(error);
       return;
     }
     socket.addEventListener('error', () => {
       // The close event that follows says all there is to know.
     });
-    if (!isCurrent()) return socket.close(NORMAL);
     this.#socket = socket;
     socket.addEventListener('message', ({ data }) => {
       if (isCurrent()) this.#receive(data);
@@ -131,6 +138,21 @@ export class Connection {
     socket.addEventListener('close', ({ code }) => {
       if (isCurrent()) this.#lost(code, NORMAL);
     });
+  }
+
+  /** After a close that asks for it, before anything else is tried with the old credential. */
+  async #refreshLogin(): Promise<void> {
+    if (!this.#mustRefreshLogin) return;
+    await this.#options.login?.refresh();
+    this.#mustRefreshLogin = false;
+  }
+
+  /** An attempt that could not begin. Whether the login is over is for the gateway to say, never for a lost answer. */
+  #failed(error: unknown): void {
+    const code = endOfLogin(error);
+    if (code === undefined) return this.#lost(ABNORMAL, NORMAL, error instanceof ClientError ? error.retryAfterMs : 0);
+    this.#leave(NORMAL);
+    this.#enter({ name: 'stopped', code });
   }
 
   #receive(data: unknown): void {
@@ -165,22 +187,25 @@ export class Connection {
     this.send({ type: 'ping' });
   }
 
-  /** @param code why, as the retry plan sees it  @param sayCode what the peer is told, should it still listen */
-  #lost(code: number, sayCode: number): void {
+  /**
+   * @param code why, as the retry plan sees it
+   * @param sayCode what the peer is told, should it still listen
+   * @param atLeastMs how long the gateway asked to wait
+   */
+  #lost(code: number, sayCode: number, atLeastMs = 0): void {
     const wasOpen = this.#state.name === 'open';
     if (wasOpen && performance.now() - this.#openedAtMs >= STABLE_MS) this.#attempt = 0;
     const hint = this.#hint;
     this.#hint = undefined;
     this.#leave(sayCode);
-    const plan = planRetry({
-      code,
-      attempt: this.#attempt++,
-      hint,
-      canRefreshLogin: this.#options.getAccessToken !== undefined || typeof this.#options.protocols === 'function',
-    });
+    const { login, getAccessToken, protocols } = this.#options;
+    const canRefreshLogin = login !== undefined || getAccessToken !== undefined || typeof protocols === 'function';
+    const plan = planRetry({ code, attempt: this.#attempt++, hint, canRefreshLogin });
     if (plan.action === 'stop') return this.#enter({ name: 'stopped', code });
-    this.#timer = setTimeout(() => void this.#connect(), plan.delayMs);
-    this.#enter({ name: 'waiting', delayMs: plan.delayMs, code });
+    if (closeAction(code) === 'refresh_login') this.#mustRefreshLogin = true;
+    const delayMs = plan.delayMs + Math.min(atLeastMs, MAX_HINT_MS);
+    this.#timer = setTimeout(() => void this.#connect(), delayMs);
+    this.#enter({ name: 'waiting', delayMs, code });
   }
 
   /** Waits for nothing of the socket: a dead peer would keep a closing one for minutes. */

@@ -2,9 +2,22 @@ import { ERROR_CODES, type ErrorCode } from '../protocol/error-codes.js';
 
 /**
  * `timeout`: no answer in time, the outcome is unknown. `queue_full`: too many operations wait. `stopped`: the session
- * ended first. `connect_failed`: an attempt to connect could not even begin.
+ * ended first. `connect_failed`: an attempt to connect could not even begin. `renewal_failed`: `getAccessToken` failed
+ * when the connection's credential was to be renewed. `unreachable`: no answer of the gateway. `unexpected_answer`: one
+ * that is not of its protocol. `superseded`: another tab changed the login meanwhile.
  */
-export type ClientErrorCode = ErrorCode | 'timeout' | 'queue_full' | 'stopped' | 'connect_failed';
+export type ClientErrorCode =
+  | ErrorCode
+  | 'timeout'
+  | 'queue_full'
+  | 'stopped'
+  | 'connect_failed'
+  | 'renewal_failed'
+  | 'unreachable'
+  | 'unexpected_answer'
+  | 'superseded';
+
+const RETRYABLE: ReadonlySet<ClientErrorCode> = new Set<ClientErrorCode>(['timeout', 'unreachable', 'superseded']);
 
 export interface ClientErrorDetails {
   sessionId?: string | undefined;
@@ -30,6 +43,6 @@ export class ClientError extends Error {
   /** Whether the same can succeed later. */
   get retryable(): boolean {
     const known: Partial<Record<ClientErrorCode, { retryable: boolean }>> = ERROR_CODES;
-    return known[this.code]?.retryable ?? this.code === 'timeout';
+    return known[this.code]?.retryable ?? RETRYABLE.has(this.code);
   }
 }

@@ -35,7 +35,34 @@ export function onLeave(leave: () => void, comeBack: () => void): () => void {
   ]);
 }
 
-function listen(all: readonly (readonly [EventTarget, string, () => void])[]): () => void {
+/** The page's own origin; undefined outside of a page, and where it has none. */
+export function originOfPage(): string | undefined {
+  return isPage() && /^https?:/.test(location.origin) ? location.origin : undefined;
+}
+
+/** Undefined outside of a page, and where the browser's settings forbid it. */
+export function localStorageOfPage(): Storage | undefined {
+  try {
+    return isPage() ? window.localStorage : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Calls `changed` when another tab changes what storage holds under `key`, with what is there now.
+ * @returns what ends that
+ */
+export function onStorage(key: string, changed: (value: string | null) => void): () => void {
+  if (!isPage()) return () => {};
+  const listener = (event: Event) => {
+    const { key: changedKey, newValue } = event as StorageEvent;
+    if (changedKey === key || changedKey === null) changed(newValue);
+  };
+  return listen([[window, 'storage', listener]]);
+}
+
+function listen(all: readonly (readonly [EventTarget, string, (event: Event) => void])[]): () => void {
   for (const [target, type, listener] of all) target.addEventListener(type, listener);
   return () => {
     for (const [target, type, listener] of all) target.removeEventListener(type, listener);

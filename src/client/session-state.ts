@@ -20,9 +20,9 @@ export interface Ownership {
 
 /**
  * `gateway`: it closed the connection for good. `refused`: it refused the subscription. `removed`: the application
- * ended it.
+ * ended it. `forbidden`: the principal may no longer watch it.
  */
-export type StopReason = 'unsubscribed' | 'closed' | 'gateway' | 'refused' | 'removed';
+export type StopReason = 'unsubscribed' | 'closed' | 'gateway' | 'refused' | 'removed' | 'forbidden';
 
 export interface SessionStates {
   /** Not asked for yet. */

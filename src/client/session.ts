@@ -39,10 +39,13 @@ export interface SessionEvents {
   error: ClientError;
 }
 
-type SessionMessage = Exclude<ServerMessage, { type: 'welcome' | 'pong' | 'reconnect' }>;
+type SessionMessage = Exclude<
+  ServerMessage,
+  { type: 'welcome' | 'pong' | 'reconnect' | 'login_expiring' | 'login_renewed' }
+>;
 type OwnershipLost = Extract<ServerMessage, { type: 'ownership_lost' }>;
 
-const ENDS_OWNERSHIP: ReadonlySet<StopReason> = new Set<StopReason>(['unsubscribed', 'removed']);
+const ENDS_OWNERSHIP: ReadonlySet<StopReason> = new Set<StopReason>(['unsubscribed', 'removed', 'forbidden']);
 const RETRY_BACKOFF = { baseMs: 250, capMs: 5_000 };
 
 /** One session of a client. Made by `client.session()`; stays subscribed over lost connections until it is stopped. */

@@ -1,4 +1,8 @@
 import { type ServerMessage, SUBPROTOCOL } from '../protocol/messages.js';
+import type { ConnectionLogin } from './connection-login.js';
+
+/** The gateway takes the ticket out of the offered subprotocols, and never answers with it. */
+const TICKET_PREFIX = 'holdfast.ticket.';
 
 /** The part of a WebSocket that the client uses; a browser's and `ws`'s both have it. */
 export interface SocketLike {
@@ -28,28 +32,44 @@ export interface SocketOptions {
    * third argument, as `ws` does: browsers cannot send headers with an upgrade.
    */
   getAccessToken?: () => string | Promise<string>;
+  /** Every attempt gets a ticket of this login. Of `createLogin` or `createJwtLogin`. */
+  login?: ConnectionLogin;
 }
 
 /** @throws TypeError when the options do not go together or there is no WebSocket */
-export function checkSocketOptions({ url, WebSocket, getAccessToken }: SocketOptions): void {
+export function checkSocketOptions({ url, WebSocket, getAccessToken, login }: SocketOptions): void {
   if (!/^wss?:\/\//.test(url)) throw new TypeError('url must begin with ws:// or wss://');
   if (WebSocket === undefined && globalThis.WebSocket === undefined) {
     throw new TypeError(
       'there is no global WebSocket here: pass one as `WebSocket`, for example that of the ws package',
     );
   }
+  if (getAccessToken !== undefined && login !== undefined) {
+    throw new TypeError('either login or getAccessToken: the gateway takes one credential');
+  }
   if (getAccessToken !== undefined && WebSocket === undefined) {
     throw new TypeError('getAccessToken needs a `WebSocket` that can send headers, such as that of the ws package');
   }
 }
 
-/** A socket that begins to connect, with fresh credentials. @throws whatever the caller's functions throw */
-export async function openSocket({ url, protocols, WebSocket, getAccessToken }: SocketOptions): Promise<SocketLike> {
-  const Constructor = WebSocket ?? globalThis.WebSocket;
+/** What one attempt presents. */
+export interface Offer {
+  protocols: string[];
+  headers: Record<string, string> | undefined;
+}
+
+/** Fresh credentials for one attempt. @throws whatever the login and the caller's functions throw */
+export async function makeOffer({ protocols, getAccessToken, login }: SocketOptions): Promise<Offer> {
   const more = typeof protocols === 'function' ? await protocols() : (protocols ?? []);
-  const offered = [SUBPROTOCOL, ...more];
-  if (getAccessToken === undefined) return new Constructor(url, offered);
-  return new Constructor(url, offered, { headers: { authorization: `Bearer ${await getAccessToken()}` } });
+  const ticket = login && [`${TICKET_PREFIX}${await login.ticket()}`];
+  const headers = getAccessToken && { authorization: `Bearer ${await getAccessToken()}` };
+  return { protocols: [SUBPROTOCOL, ...(ticket ?? []), ...more], headers };
+}
+
+/** A socket that begins to connect. @throws SyntaxError for what is no subprotocol */
+export function openSocket({ url, WebSocket }: SocketOptions, { protocols, headers }: Offer): SocketLike {
+  const Constructor = WebSocket ?? globalThis.WebSocket;
+  return headers === undefined ? new Constructor(url, protocols) : new Constructor(url, protocols, { headers });
 }
 
 /** The message in a frame; undefined for what is none. Types that this client does not know are its caller's to ignore. */

@@ -1,43 +1,157 @@
-import type { Config } from '../config.js';
-import { envName } from './names.js';
+import type { Config, SettingName } from '../config.js';
+import { createJwtVerifier } from '../login/jwt.js';
+import { jwtOptions } from './jwt-settings.js';
+import { envName, flagName } from './names.js';
+import { DEFAULT_UPSTREAM, upstreamProviders } from './upstreams.js';
+
+/** Each is a way to verify JWTs, of which there is one. */
+const JWT_KEYS = ['jwtSecret', 'jwtPublicKey', 'jwtJwksUrl'] as const;
+/** Void unless JWTs are verified. Not the secret: `keygen` prints one in any case. */
+const JWT_RULES = ['jwtPublicKey', 'jwtJwksUrl', 'jwtAlgorithms', 'jwtType', 'jwtIssuer', 'jwtAudience'] as const;
+const OWN_SECRETS = ['secret', 'apiKey', 'jwtSecret', 'signingKeys'] as const;
+/** What describes the one provider. */
+const UPSTREAM = ['upstreamTokenUrl', 'upstreamClientId'] as const;
+const UPSTREAM_EXTRAS = ['upstreamIssuer', 'upstreamClientSecret'] as const;
+
+type Duration = 'accessTokenTtlMs' | 'loginIdleMs' | 'loginMaxMs' | 'renewalMarginMs' | 'reuseIntervalMs';
+
+/** A check and what is wrong when it holds. */
+type Check = readonly [wrong: boolean, problem: string];
 
 /**
  * What each value allows and all together do not.
  * @param stated whether secret and auth must have been given, as for `serve`
  */
 export function conflicts(config: Config, stated: boolean): string[] {
-  const { auth = [], access, rights, jwtSecret, secret, apiKey } = config;
-  const problems: string[] = [];
-  const check = (wrong: boolean, problem: string) => {
-    if (wrong) problems.push(problem);
-  };
-  check(
-    stated && secret === undefined,
-    `${envName('secret')} is missing: make one with \`holdfast keygen\` and give the same to all nodes`,
+  const checks = [
+    ...(stated ? missing(config) : []),
+    ...jwtChecks(config),
+    ...loginChecks(config),
+    ...upstreamChecks(config),
+    ...otherChecks(config),
+  ];
+  return checks.filter(([wrong]) => wrong).map(([, problem]) => problem);
+}
+
+function given<const T extends readonly SettingName[]>(config: Config, names: T): T[number][] {
+  return names.filter((name) => config[name] !== undefined);
+}
+
+function listed(names: readonly SettingName[], word: 'and' | 'or'): string {
+  return new Intl.ListFormat('en-GB', { type: word === 'and' ? 'conjunction' : 'disjunction' }).format(
+    names.map(envName),
   );
-  check(stated && auth.length === 0, '--auth is missing: jwt (the application signs JWTs), anonymous, or both');
-  check(
-    auth.includes('jwt') && jwtSecret === undefined,
-    `--auth jwt needs ${envName('jwtSecret')}, the secret with which the application signs its JWTs`,
-  );
-  check(
-    access === 'rules' && rights.length === 0 && auth.length > 0 && !auth.includes('jwt'),
-    '--access rules without any rule and without --auth jwt allows nobody anything: write rights into the file of ' +
-      '--config, or say --access open',
-  );
-  check(
-    access === 'open' && rights.length > 0,
-    '--access open makes the rights of the file void: leave out one of them',
-  );
-  check(
-    config.port === config.internalPort && config.port !== 0,
-    `--port and --internal-port are both ${config.port}: they must differ`,
-  );
-  check(config.pongTimeoutMs >= config.pingIntervalMs, '--pong-timeout-ms must be less than --ping-interval-ms');
-  const given = [secret, apiKey, jwtSecret].filter((value) => value !== undefined);
-  check(
-    new Set(given).size < given.length,
-    `${envName('secret')}, ${envName('apiKey')} and ${envName('jwtSecret')} must differ: others know the last two`,
-  );
-  return problems;
+}
+
+function missing({ auth = [], secret, apiKey }: Config): Check[] {
+  return [
+    [
+      secret === undefined,
+      `${envName('secret')} is missing: make one with \`holdfast keygen\` and give the same to all nodes`,
+    ],
+    [
+      auth.length === 0,
+      '--auth is missing: login (for a backend that creates logins), jwt (the application signs JWTs), anonymous, or a ' +
+        'list of them',
+    ],
+    [
+      auth.includes('login') && apiKey === undefined,
+      `--auth login needs ${envName('apiKey')}, with which the backend of the application creates logins`,
+    ],
+  ];
+}
+
+function jwtChecks(config: Config): Check[] {
+  const wanted = config.auth?.includes('jwt') ?? false;
+  const keys = given(config, JWT_KEYS);
+  const checks: Check[] = [
+    [
+      wanted && keys.length === 0,
+      `--auth jwt needs ${listed(JWT_KEYS, 'or')}, with which the JWTs of the application are verified`,
+    ],
+    [
+      keys.length > 1,
+      `${listed(keys, 'and')} are all set: keep one, since what is public to one way must not be a secret of the other`,
+    ],
+    ...given(config, JWT_RULES).map((name): Check => [!wanted, `${envName(name)} does nothing without --auth jwt`]),
+  ];
+  try {
+    const options = keys.length === 1 ? jwtOptions(config) : undefined;
+    if (options !== undefined) createJwtVerifier(options);
+  } catch (error) {
+    checks.push([true, `${listed(keys, 'and')}: ${(error as Error).message}`]);
+  }
+  return checks;
+}
+
+function loginChecks(config: Config): Check[] {
+  const wanted = config.auth?.includes('login') ?? false;
+  const atLeast = (more: Duration, times: 1 | 2, less: Duration): Check => [
+    config[more] < times * config[less],
+    `${flagName(more)} (${config[more]}) must be at least ${times === 2 ? 'twice ' : ''}${flagName(less)} (${config[less]})`,
+  ];
+  return [
+    [!wanted && config.signingKeys !== undefined, `${envName('signingKeys')} does nothing without --auth login`],
+    atLeast('loginMaxMs', 1, 'loginIdleMs'),
+    // A connection that says nothing keeps its login alive by renewing its credential.
+    atLeast('loginIdleMs', 2, 'accessTokenTtlMs'),
+    atLeast('accessTokenTtlMs', 2, 'renewalMarginMs'),
+    atLeast('loginIdleMs', 1, 'reuseIntervalMs'),
+    [
+      config.ticketInUrl && !wanted && !(config.auth?.includes('jwt') ?? false),
+      '--ticket-in-url does nothing without --auth login or jwt: nobody else gets tickets',
+    ],
+  ];
+}
+
+function upstreamChecks(config: Config): Check[] {
+  const providers = upstreamProviders(config);
+  const wanted = config.auth?.includes('login') ?? false;
+  const core = given(config, UPSTREAM);
+  const extras: SettingName[] = given(config, UPSTREAM_EXTRAS);
+  if (config.upstreamExposeAccessToken) extras.push('upstreamExposeAccessToken');
+  const urls = [...providers].flatMap(([name, { tokenUrl, issuer = tokenUrl }]) => [
+    [`the tokenUrl of the provider ${name}`, tokenUrl] as const,
+    [`the issuer of the provider ${name}`, issuer] as const,
+  ]);
+  return [
+    [core.length === 1, `${listed(UPSTREAM, 'and')} belong together: only ${listed(core, 'and')} is set`],
+    [
+      core.length === 0 && extras.length > 0,
+      `${listed(extras, 'and')}: of no use without ${listed(UPSTREAM, 'and')}, which say which provider`,
+    ],
+    [
+      core.length > 0 && Object.hasOwn(config.upstreams, DEFAULT_UPSTREAM),
+      `${listed(core, 'and')} and upstreams.${DEFAULT_UPSTREAM} of the file are the same provider: keep one`,
+    ],
+    [
+      (core.length > 0 || providers.size > 0) && !wanted,
+      'providers (upstreams) do nothing without --auth login: their grants belong to logins',
+    ],
+    ...(config.allowLoopbackHttp ? [] : urls)
+      .filter(([, url]) => !url.startsWith('https:'))
+      .map(([what]): Check => [true, `${what} must be https, or on this machine with --allow-loopback-http`]),
+  ];
+}
+
+function otherChecks(config: Config): Check[] {
+  const { auth = [], access, rights } = config;
+  const secrets = given(config, OWN_SECRETS);
+  return [
+    [
+      access === 'rules' && rights.length === 0 && auth.length > 0 && !auth.includes('jwt') && !auth.includes('login'),
+      '--access rules without any rule and without --auth login or jwt allows nobody anything: write rights into the ' +
+        'file of --config, or say --access open',
+    ],
+    [access === 'open' && rights.length > 0, '--access open makes the rights of the file void: leave out one of them'],
+    [
+      config.port === config.internalPort && config.port !== 0,
+      `--port and --internal-port are both ${config.port}: they must differ`,
+    ],
+    [config.pongTimeoutMs >= config.pingIntervalMs, '--pong-timeout-ms must be less than --ping-interval-ms'],
+    [
+      new Set(secrets.map((name) => config[name])).size < secrets.length,
+      `${listed(secrets, 'and')} must differ: others know some of them`,
+    ],
+  ];
 }

@@ -1,6 +1,8 @@
 /** Kinds of settings. Each error text says what is allowed, so that messages and help come out of one place. */
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { MIN_SECRET_BYTES, parseSecrets } from '../crypto/secrets.js';
+import { secureUrl } from '../lib/secure-url.js';
 
 /** What people read about a setting. */
 export interface SettingInfo {
@@ -9,6 +11,8 @@ export interface SettingInfo {
   unit?: 'ms' | 'bytes';
   /** Never shown, and not to be given as a flag, which every user of the machine could read. */
   secret?: true;
+  /** Text of several lines, which the environment may take from a file as it does secrets. */
+  multiline?: true;
   /** Can only be written in a file. */
   fileOnly?: true;
   /** How the default is described where its value says nothing. */
@@ -46,6 +50,10 @@ export function parsed(allowed: string, parse: (value: string) => unknown) {
   });
 }
 
+export function secrets() {
+  return parsed(`one secret of at least ${MIN_SECRET_BYTES} bytes, or a list kid:secret,kid:secret`, parseSecrets);
+}
+
 export function listOf<T extends z.ZodType>(item: T, max: number) {
   const error = `a list of at most ${max}`;
   return z.array(item, { error }).max(max, { error });
@@ -59,8 +67,20 @@ export function listenAddress() {
   return z.string({ error }).refine((value) => isIP(value) !== 0 || HOST_NAME.test(value), { error });
 }
 
-export function webOrigin() {
+function isOrigin(value: string): boolean {
+  return URL.canParse(value) && new URL(value).origin === value;
+}
+
+/** @param schemes with colon; any if absent */
+export function webOrigin(schemes?: readonly string[]) {
   const error =
     'an origin: scheme and host, port where it is not the usual one, nothing after it (https://app.example.com)';
-  return z.string({ error }).refine((value) => URL.canParse(value) && new URL(value).origin === value, { error });
+  return z
+    .string({ error })
+    .refine((value) => isOrigin(value) && (schemes?.includes(new URL(value).protocol) ?? true), { error });
+}
+
+/** Whether `http:` is allowed at all is known only when all settings are: `conflicts.ts` checks it. */
+export function secureWebUrl() {
+  return parsed('an https URL without user name, password and fragment', (value) => secureUrl(value, true));
 }

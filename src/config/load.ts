@@ -42,7 +42,7 @@ function pathText(path: readonly PropertyKey[]): string {
 function explain(name: SettingName, given: Given, issue: z.core.$ZodIssue): string[] {
   const label = given.label + pathText(issue.path);
   if (issue.code === 'unrecognized_keys') {
-    const known = name === 'rights' || name === 'namespaces' ? ENTRY_KEYS[name] : [];
+    const known = name in ENTRY_KEYS ? ENTRY_KEYS[name as keyof typeof ENTRY_KEYS] : [];
     return issue.keys.map((key) => `${label}: ${key} is not known there.${didYouMean(key, known)}`);
   }
   if (issue.code === 'invalid_key') {
@@ -51,7 +51,7 @@ function explain(name: SettingName, given: Given, issue: z.core.$ZodIssue): stri
   const value = at(given.value, issue.path);
   const links = given.source === 'env' && typeof value === 'string' && value.startsWith('tcp://');
   const hint = links ? '; Kubernetes sets it for a Service of the name holdfast: enableServiceLinks: false' : '';
-  const is = value === undefined ? 'is missing' : `${shown(name, value)} is not allowed`;
+  const is = value === undefined ? 'is missing' : `${shown(name, value, issue.path)} is not allowed`;
   return [`${label}: ${is}; allowed: ${issue.message}${hint}`];
 }
 

@@ -35,5 +35,7 @@ export function bareSchema(name: SettingName) {
   return 'unwrap' in schema ? schema.unwrap() : schema;
 }
 
+/** What the environment may also take from a file, which `…_FILE` names. */
+export const FILE_NAMES = SETTING_NAMES.filter((name) => infoOf(name).secret || infoOf(name).multiline);
 export const SECRET_NAMES = SETTING_NAMES.filter((name) => infoOf(name).secret);
 export const ENV_SETTINGS = SETTING_NAMES.filter((name) => !infoOf(name).fileOnly);

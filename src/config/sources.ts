@@ -7,9 +7,9 @@ import {
   ENV_PREFIX,
   ENV_SETTINGS,
   envName,
+  FILE_NAMES,
   flagName,
   infoOf,
-  SECRET_NAMES,
   TEST_ENV_PREFIX,
 } from './names.js';
 import { didYouMean } from './suggest.js';
@@ -81,11 +81,11 @@ function unknownVariable(key: string): string {
   }
   const fileOnly = SETTING_NAMES.find((name) => infoOf(name).fileOnly && envName(name) === key);
   if (fileOnly !== undefined) return `${key}: ${fileOnly} can only be given in the file of --config`;
-  const known = [...ENV_SETTINGS.map(envName), ...SECRET_NAMES.map((name) => `${envName(name)}_FILE`), CONFIG_ENV];
+  const known = [...ENV_SETTINGS.map(envName), ...FILE_NAMES.map((name) => `${envName(name)}_FILE`), CONFIG_ENV];
   return `${key} is not a setting.${didYouMean(key, known)}`;
 }
 
-function readSecretFile(key: string, path: string): { text: string } | { problem: string } {
+function readFileOf(key: string, path: string): { text: string } | { problem: string } {
   try {
     const text = readFileSync(path, 'utf8').trim();
     return text === '' ? { problem: `${key}: ${path} is empty` } : { text };
@@ -98,21 +98,21 @@ function readSecretFile(key: string, path: string): { text: string } | { problem
 export function readEnvironment(env: NodeJS.ProcessEnv): Reading {
   const reading: Reading = { given: {}, problems: [] };
   const byKey = new Map(ENV_SETTINGS.map((name) => [envName(name), name]));
-  const byFileKey = new Map(SECRET_NAMES.map((name) => [`${envName(name)}_FILE`, name]));
+  const byFileKey = new Map(FILE_NAMES.map((name) => [`${envName(name)}_FILE`, name]));
   for (const [key, text = ''] of Object.entries(env).sort(([a], [b]) => a.localeCompare(b))) {
     if (!key.startsWith(ENV_PREFIX) || key.startsWith(TEST_ENV_PREFIX) || key === CONFIG_ENV || text === '') continue;
     const name = byKey.get(key);
-    const secret = byFileKey.get(key);
+    const inFile = byFileKey.get(key);
     if (name !== undefined) {
       reading.given[name] = { value: fromText(name, text), source: 'env', label: key };
-    } else if (secret === undefined) {
+    } else if (inFile === undefined) {
       reading.problems.push(unknownVariable(key));
-    } else if (env[envName(secret)]) {
-      reading.problems.push(`${key} and ${envName(secret)} are both set; keep one`);
+    } else if (env[envName(inFile)]) {
+      reading.problems.push(`${key} and ${envName(inFile)} are both set; keep one`);
     } else {
-      const read = readSecretFile(key, text);
+      const read = readFileOf(key, text);
       if ('problem' in read) reading.problems.push(read.problem);
-      else reading.given[secret] = { value: read.text, source: 'env', label: key };
+      else reading.given[inFile] = { value: read.text, source: 'env', label: key };
     }
   }
   return reading;

@@ -3,7 +3,7 @@ import { createHmac, hkdfSync } from 'node:crypto';
 export const MIN_SECRET_BYTES = 32;
 
 /** One of the gateway's secrets; `id` is its key id, `default` where only one is given. */
-interface Secret {
+export interface Secret {
   id: string;
   value: string;
 }

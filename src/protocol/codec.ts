@@ -24,6 +24,7 @@ const ATTEMPT_ID: TextRule = {
   pattern: /^[A-Za-z0-9_-]{22,128}$/,
   rule: '22 to 128 characters out of A-Z a-z 0-9 _ -',
 };
+const ACCESS_TOKEN: TextRule = { pattern: /^.{1,8192}$/s, rule: 'a string of 1 to 8192 characters' };
 const TYPE = /^[a-z][a-z0-9_.]{0,63}$/;
 const CLAIM_CHOICES = ['if_free', 'never'] as const;
 
@@ -46,6 +47,14 @@ const DECODERS: ReadonlyMap<unknown, Decoder> = new Map<ClientMessage['type'], D
   ['unsubscribe', (frame, id) => ({ type: 'unsubscribe', ...id, session_id: sessionId(frame) })],
   ['release', (frame, id) => ({ type: 'release', ...id, session_id: sessionId(frame) })],
   ['ping', (_frame, id) => ({ type: 'ping', ...id })],
+  [
+    'renew_login',
+    (frame, id) => ({
+      type: 'renew_login',
+      ...id,
+      ...present('access_token', optionalText(frame, 'access_token', ACCESS_TOKEN)),
+    }),
+  ],
   [
     'claim',
     (frame, id) => ({

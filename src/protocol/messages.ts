@@ -2,7 +2,7 @@
 import type { ErrorCode } from './error-codes.js';
 
 export const SUBPROTOCOL = 'holdfast.v1';
-export const PROTOCOL_MINOR = 0;
+export const PROTOCOL_MINOR = 1;
 
 export type OwnershipState = 'free' | 'owned' | 'held';
 
@@ -21,6 +21,8 @@ export type ClientMessage =
   | { type: 'unsubscribe'; id?: string; session_id: string }
   | { type: 'claim'; id?: string; session_id: string; attempt_id?: string; force?: boolean }
   | { type: 'release'; id?: string; session_id: string }
+  /** `access_token`: the application's own JWT, which the node cannot renew itself. */
+  | { type: 'renew_login'; id?: string; access_token?: string }
   | { type: 'ping'; id?: string };
 
 /** Why the owner of a session changed. */
@@ -117,7 +119,10 @@ export type ServerMessage =
   | { type: 'pong'; id?: string }
   | OwnershipMessage
   | { type: 'ownership_lost'; session_id: string; reason: OwnershipLostReason; owner_epoch: number }
-  | { type: 'unsubscribed'; session_id: string; reason: 'removed' }
+  | { type: 'unsubscribed'; session_id: string; reason: 'removed' | 'forbidden' }
+  /** `access_token`: a fresh one, where the connection belongs to a login. */
+  | { type: 'login_renewed'; id?: string; access_token?: string; expires_at: number }
+  | { type: 'login_expiring'; expires_at: number }
   | { type: 'reconnect'; after_ms: number; jitter_ms: number; reason: 'drain' | 'rebalance' }
   | {
       type: 'error';

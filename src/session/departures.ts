@@ -1,9 +1,8 @@
 import type { Log } from '../lib/log.js';
-import type { Lease } from './leases.js';
-import type { HandoverPolicy, OwnershipStore, ReleaseRequest } from './ports.js';
+import type { HandoverPolicy, LeaseRef, OwnershipStore, ReleaseRequest } from './ports.js';
 
 interface Departure {
-  lease: Lease;
+  lease: LeaseRef;
   /** Freed, and why; held when absent. */
   release: ReleaseRequest['reason'] | undefined;
   holdMs: number;
@@ -29,7 +28,7 @@ export class Departures {
     this.#log = options.log;
   }
 
-  add(lease: Lease, how: Omit<Departure, 'lease' | 'requestId'>): void {
+  add(lease: LeaseRef, how: Omit<Departure, 'lease' | 'requestId'>): void {
     this.#waiting.push({ ...how, lease, requestId: crypto.randomUUID() });
     this.#flushing ??= this.#flush();
   }

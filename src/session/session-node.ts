@@ -8,6 +8,7 @@ import { type Lease, type LeaseListener, NodeLeases, type Stamp } from './leases
 import type {
   ConnectionRef,
   HandoverPolicy,
+  LeaseRef,
   OwnershipEvent,
   OwnershipStore,
   PrincipalRule,
@@ -41,6 +42,8 @@ export interface SessionDependencies {
   settingsOf: (sessionId: string) => SessionSettings;
   /** The shortest lease of any namespace. */
   shortestLeaseMs: number;
+  /** A connection has become the owner. Must not throw. */
+  onGranted?: (subscriber: Subscriber, owned: LeaseRef) => void;
 }
 
 /**
@@ -87,6 +90,8 @@ export class SessionNode implements LeaseListener {
   onNews: (event: OwnershipEvent) => void = () => {};
   readonly #reestablishing = new Set<Lease>();
   readonly #restored = new WeakSet<Subscriber>();
+  /** Connections that were closed because their login is over. */
+  readonly #revoked = new WeakSet<Subscriber>();
 
   readonly deps: SessionDependencies;
 
@@ -139,8 +144,9 @@ export class SessionNode implements LeaseListener {
     this.#log('session owned', lease, { reason: granted.reason });
     const { reason, requestId } = granted;
     this.announce(eventOf(sessionId, view, reason, requestId));
+    this.deps.onGranted?.(subscriber, { sessionId, connectionId: lease.connectionId, epoch: lease.epoch });
     // What went away while the store was asked has nobody else to give its lease back.
-    if (!subscriber.open) this.depart(lease, {});
+    if (!subscriber.open) this.depart(lease, this.#revoked.has(subscriber) ? { release: 'revoked' } : {});
     else if (!this.follows(subscriber, sessionId)) this.depart(lease, { release: 'unsubscribed' });
     return this.leases.get(sessionId) === lease;
   }
@@ -174,6 +180,11 @@ export class SessionNode implements LeaseListener {
     const { release, holdMs = settings.graceMs } = how;
     this.#log(release === undefined ? 'session held' : 'session released', lease, {});
     this.departures.add(lease, { release, holdMs, policy: settings.handoverPolicy });
+  }
+
+  /** Whatever the connection is still granted is freed. */
+  revoke(subscriber: Subscriber): void {
+    this.#revoked.add(subscriber);
   }
 
   onUnconfirmed(lease: Lease): void {

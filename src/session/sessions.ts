@@ -5,7 +5,7 @@ import { type Acquired, acquire } from './acquisition.js';
 import { HandedOver } from './handover.js';
 import { type Channel, isNewer } from './hub.js';
 import { isMeant, OwnerChanges, type OwnerTarget, type SessionInfo } from './owner-changes.js';
-import type { SessionView, SubscriptionRemoval } from './ports.js';
+import type { LeaseRef, SessionView, SubscriptionRemoval } from './ports.js';
 import { Reconciliation } from './reconciliation.js';
 import { type SessionDependencies, SessionNode } from './session-node.js';
 import type { Subscriber } from './subscriber.js';
@@ -54,6 +54,7 @@ export class Sessions {
    */
   async subscribe(subscriber: Subscriber, subscription: Subscription, id: string | undefined): Promise<void> {
     const { session_id: sessionId, reconnect_token: presented } = subscription;
+    const { rights } = subscriber;
     this.#checkSubscription(subscriber, subscription);
     const own = this.#subscriptionsOf(subscriber);
     if (own.has(sessionId))
@@ -71,6 +72,7 @@ export class Sessions {
         ...(id !== undefined && { id }),
         ...(tokenStatus !== undefined && { token_status: tokenStatus }),
       });
+      if (subscriber.rights !== rights) this.#recheck(subscriber, sessionId);
     } catch (error) {
       own.delete(sessionId);
       if (own.size === 0) this.#node.subscriptions.delete(subscriber);
@@ -99,10 +101,10 @@ export class Sessions {
     id: string | undefined,
   ): Promise<void> {
     const { session_id: sessionId, attempt_id: attemptId, force = false } = request;
+    const { rights } = subscriber;
     this.#requireSubscription(subscriber, sessionId);
-    if (!subscriber.rights.allows('own', sessionId))
-      throw new HoldfastError('forbidden', 'no right to own this session');
-    if (force && !subscriber.rights.allows('force', sessionId)) {
+    if (!rights.allows('own', sessionId)) throw new HoldfastError('forbidden', 'no right to own this session');
+    if (force && !rights.allows('force', sessionId)) {
       throw new HoldfastError('forbidden', 'no right to take this session by force', { field: 'force' });
     }
     let acquired = await acquire(this.#node, { subscriber, sessionId, mode: 'claim', attemptId });
@@ -120,6 +122,7 @@ export class Sessions {
       ...this.#ack(sessionId, outcome.view, token),
     });
     if (!owner) this.#tellOvertaken(subscriber, sessionId);
+    if (subscriber.rights !== rights) this.#recheck(subscriber, sessionId);
   }
 
   /** @throws HoldfastError `not_subscribed`, `not_owner`, `ownership_unconfirmed`, `store_unavailable` */
@@ -129,11 +132,31 @@ export class Sessions {
     this.#node.hub.moveToEnd(sessionId, subscriber);
   }
 
+  /**
+   * The subscriber's rights were read again: a subscription without `watch` ends, and a session that it owns without
+   * `own` becomes free. It is told. What is on its way in is checked when it arrives.
+   */
+  recheckRights(subscriber: Subscriber): void {
+    for (const sessionId of this.#node.subscriptions.get(subscriber) ?? []) {
+      if (this.#node.hub.get(sessionId)?.subscribers.has(subscriber)) this.#recheck(subscriber, sessionId);
+    }
+  }
+
+  /** Frees those that the connection still owns, or is still held for, at that epoch. Resolves once the store knows. */
+  releaseOwned(sessions: readonly LeaseRef[]): Promise<void> {
+    for (const owned of sessions) {
+      const policy = this.#node.deps.settingsOf(owned.sessionId).handoverPolicy;
+      this.#node.departures.add(owned, { release: 'revoked', holdMs: 0, policy });
+    }
+    return this.#node.departures.settled();
+  }
+
   /** The connection is gone: what it owned is held for `holdMs` (default: the grace period), or freed. */
   closed(subscriber: Subscriber, how: { release: boolean; holdMs?: number }): Promise<void> {
     const own = this.#node.subscriptions.get(subscriber) ?? [];
     this.#node.subscriptions.delete(subscriber);
     const { release, ...held } = how;
+    if (release) this.#node.revoke(subscriber);
     for (const sessionId of own) {
       const lease = this.#node.leases.of(sessionId, subscriber);
       if (lease !== undefined) this.#node.depart(lease, release ? { release: 'revoked' } : held);
@@ -192,6 +215,20 @@ export class Sessions {
       this.#forget(subscriber, sessionId, 'removed');
       subscriber.send({ type: 'unsubscribed', session_id: sessionId, reason: 'removed' });
     }
+  }
+
+  #recheck(subscriber: Subscriber, sessionId: string): void {
+    const { leases } = this.#node;
+    if (!subscriber.rights.allows('watch', sessionId)) {
+      this.#forget(subscriber, sessionId, 'revoked');
+      subscriber.send({ type: 'unsubscribed', session_id: sessionId, reason: 'forbidden' });
+      return;
+    }
+    if (subscriber.rights.allows('own', sessionId)) return;
+    const lease = leases.of(sessionId, subscriber);
+    if (lease === undefined) return this.#unwatch(subscriber, sessionId);
+    this.#node.lose(lease, 'revoked', lease.epoch);
+    this.#node.depart(lease, { release: 'revoked' });
   }
 
   #checkSubscription(subscriber: Subscriber, subscription: Subscription): void {
@@ -297,7 +334,7 @@ export class Sessions {
   }
 
   /** Ends the subscription; what the connection still owns, or was given meanwhile, becomes free for `release`. */
-  #forget(subscriber: Subscriber, sessionId: string, release: 'unsubscribed' | 'removed'): void {
+  #forget(subscriber: Subscriber, sessionId: string, release: 'unsubscribed' | 'removed' | 'revoked'): void {
     const lease = this.#node.leases.of(sessionId, subscriber);
     if (lease !== undefined) this.#node.depart(lease, { release });
     const own = this.#node.subscriptions.get(subscriber);

@@ -6,7 +6,10 @@ export interface Subscriber {
   readonly id: string;
   readonly principal: string;
   readonly anonymous: boolean;
+  /** May be replaced when the login is renewed. */
   readonly rights: SessionRights;
+  /** The login that the connection belongs to, if any. */
+  readonly login?: { id: string; handle: string } | undefined;
   /** False from the moment that the connection closes. */
   readonly open: boolean;
   /** An anonymous connection takes the principal that its reconnect token restores. Once at most. */

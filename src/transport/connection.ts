@@ -1,56 +1,19 @@
 import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import { equalJitterMs } from '../lib/backoff.js';
-import type { Clock } from '../lib/clock.js';
-import type { Log } from '../lib/log.js';
-import type { TurnQueue } from '../lib/turn-queue.js';
 import { CLOSE_CODES, type CloseReason } from '../protocol/close-codes.js';
 import { encode } from '../protocol/codec.js';
+import { HoldfastError } from '../protocol/errors.js';
 import { PROTOCOL_MINOR, type ServerMessage } from '../protocol/messages.js';
 import type { SessionRights } from '../session/rights.js';
 import type { Subscriber } from '../session/subscriber.js';
 import type { AddressSlot } from './addresses.js';
 import type { Identity } from './authenticate.js';
+import type { ConnectionContext } from './connection-context.js';
 import { textFrame } from './frame.js';
 import { Inbox } from './inbox.js';
-import type { SessionsApi } from './sessions-api.js';
-import type { TransportTelemetry } from './telemetry.js';
-import { NO_SLOT, type TimerWheel, type WheelItem } from './timer-wheel.js';
-import type { BucketLimits } from './token-bucket.js';
-
-/** Bounds of one connection. */
-export interface ConnectionLimits {
-  maxPayloadBytes: number;
-  maxSubscriptions: number;
-  /** Requests that are not answered yet. */
-  maxPendingRequests: number;
-  /** Unsent bytes beyond which the connection is a slow consumer. */
-  maxQueueBytes: number;
-  /** Frames in a row that are malformed or wrong before the connection is closed. */
-  maxBadFrames: number;
-  /** All frames. */
-  frames: BucketLimits;
-  /** The sessions named by batch subscribes, which cost one frame each. */
-  batch: BucketLimits;
-  pingIntervalMs: number;
-  /** How long after a ping something must have arrived. */
-  pongTimeoutMs: number;
-}
-
-/** What all connections of a node share. */
-export interface ConnectionContext {
-  nodeId: string;
-  sessions: SessionsApi;
-  limits: ConnectionLimits;
-  wheel: TimerWheel;
-  /** What is to be done for connections that are gone. */
-  departures: TurnQueue;
-  clock: Clock;
-  log: Log;
-  telemetry: TransportTelemetry;
-  /** The socket is closed and gone. */
-  onGone(connection: Connection): void;
-}
+import type { LiveCredential } from './live-credential.js';
+import { NO_SLOT, type WheelItem } from './timer-wheel.js';
 
 /** The upgraded TCP or TLS stream. Heartbeats look at what it read: any inbound byte is a sign of life. */
 type Stream = Pick<Socket, 'bytesRead' | 'write' | 'writableLength'>;
@@ -81,7 +44,7 @@ function onClose(this: WebSocket, code: number, reason: Buffer): void {
 export class Connection implements Subscriber, WheelItem {
   readonly id: string;
   readonly anonymous: boolean;
-  readonly rights: SessionRights;
+  rights: SessionRights;
   readonly addressSlot: AddressSlot;
   wheelSlot = NO_SLOT;
 
@@ -89,7 +52,8 @@ export class Connection implements Subscriber, WheelItem {
   #principal: string;
   readonly #socket: GatewaySocket;
   readonly #stream: Stream;
-  readonly #expiresAtMs: number;
+  /** Of a connection that has one and can lose it. */
+  readonly #credential: LiveCredential | undefined;
   readonly #openedAtMs: number;
   #open = true;
   #closeCode = 0;
@@ -111,7 +75,7 @@ export class Connection implements Subscriber, WheelItem {
     this.anonymous = identity.anonymous;
     this.rights = identity.rights;
     this.addressSlot = addressSlot;
-    this.#expiresAtMs = identity.expiresAtMs;
+    this.#credential = identity.credential;
     this.#socket = socket;
     this.#stream = stream;
     this.#context = context;
@@ -122,8 +86,7 @@ export class Connection implements Subscriber, WheelItem {
     socket.on('message', onMessage);
     socket.on('error', onError);
     socket.on('close', onClose);
-    const delayMs = this.wake();
-    if (delayMs > 0) context.wheel.add(this, delayMs);
+    this.#credential?.registration.bind(this);
   }
 
   get open(): boolean {
@@ -134,27 +97,53 @@ export class Connection implements Subscriber, WheelItem {
     return this.#principal;
   }
 
+  get login(): { id: string; handle: string } | undefined {
+    return this.#credential?.login;
+  }
+
   restorePrincipal(principal: string): void {
     this.#principal = principal;
   }
 
+  /** Sends the first frame and begins the heartbeat. */
   welcome(): void {
     const { nodeId, limits } = this.#context;
+    const credential = this.#credential;
     this.send({
       type: 'welcome',
       connection_id: this.id,
       node: nodeId,
       principal: this.principal,
-      ...(this.#expiresAtMs === 0 ? {} : { expires_at: this.#expiresAtMs }),
+      ...(credential === undefined ? {} : { expires_at: credential.expiresAtMs }),
       ping_interval_ms: limits.pingIntervalMs,
       protocol_minor: PROTOCOL_MINOR,
-      features: [],
+      features: credential === undefined ? [] : ['renew_login'],
       limits: {
         max_payload_bytes: limits.maxPayloadBytes,
         max_subscriptions: limits.maxSubscriptions,
         messages_per_second: limits.frames.perSecond,
       },
     });
+    this.#schedule();
+  }
+
+  /** @throws HoldfastError `no_login`, and as LiveCredential.renew */
+  async renewLogin(accessToken: string | undefined, id: string | undefined): Promise<void> {
+    const { clock, log, sessions } = this.#context;
+    const credential = this.#credential;
+    if (credential === undefined) throw new HoldfastError('no_login', 'this connection has no login to renew');
+    const { rights, accessToken: fresh } = await credential.renew(accessToken, clock.wallMs());
+    if (!this.#open) return;
+    log.debug({ connection: this.id, expires_at: credential.expiresAtMs }, 'login renewed');
+    this.rights = rights;
+    this.send({
+      type: 'login_renewed',
+      ...(id === undefined ? {} : { id }),
+      ...(fresh === undefined ? {} : { access_token: fresh }),
+      expires_at: credential.expiresAtMs,
+    });
+    sessions.recheckRights(this);
+    this.#schedule();
   }
 
   send(message: ServerMessage): void {
@@ -203,17 +192,14 @@ export class Connection implements Subscriber, WheelItem {
   /** Checks the credential's end and the heartbeat; the wheel's callback. */
   wake(): number {
     const { clock } = this.#context;
-    const leftMs = this.#expiresAtMs === 0 ? Number.POSITIVE_INFINITY : this.#expiresAtMs - clock.wallMs();
-    if (leftMs <= 0) {
-      this.close('login_expired');
-      return 0;
-    }
-    return Math.min(leftMs, this.#heartbeat(clock.monotonicMs()));
+    const delayMs = this.#credential === undefined ? Number.POSITIVE_INFINITY : this.#checkCredential(this.#credential);
+    return this.#open ? Math.min(delayMs, this.#heartbeat(clock.monotonicMs())) : 0;
   }
 
   receive(data: Buffer, isBinary: boolean): void {
     if (!this.#open) return;
     this.#context.telemetry.frameReceived();
+    this.#credential?.registration.frame();
     this.#inbox ??= new Inbox(this, this.#context);
     this.#inbox.receive(isBinary ? undefined : data.toString());
   }
@@ -244,6 +230,22 @@ export class Connection implements Subscriber, WheelItem {
     this.close('slow_consumer');
   }
 
+  #schedule(): void {
+    const { wheel } = this.#context;
+    wheel.remove(this);
+    const delayMs = this.#open ? this.wake() : 0;
+    if (delayMs > 0) wheel.add(this, delayMs);
+  }
+
+  /** @returns in how many ms to look again */
+  #checkCredential(credential: LiveCredential): number {
+    const { clock, limits } = this.#context;
+    const { verdict, nextMs } = credential.look(clock.wallMs(), limits.renewalMarginMs);
+    if (verdict === 'expired') this.close('login_expired');
+    if (verdict === 'expiring') this.send({ type: 'login_expiring', expires_at: credential.expiresAtMs });
+    return nextMs;
+  }
+
   /** @returns in how many ms to look again; 0 when the connection was closed */
   #heartbeat(nowMs: number): number {
     const { pingIntervalMs, pongTimeoutMs } = this.#context.limits;
@@ -253,6 +255,7 @@ export class Connection implements Subscriber, WheelItem {
       this.close('no_pong');
       return 0;
     }
+    if (this.#awaitingPong) this.#credential?.registration.pong();
     this.#awaitingPong = !this.#awaitingPong;
     if (this.#awaitingPong) {
       this.#bytesRead = bytesRead;
@@ -272,6 +275,7 @@ export class Connection implements Subscriber, WheelItem {
     this.#open = false;
     this.#inbox = undefined;
     wheel.remove(this);
+    this.#credential?.registration.remove();
     try {
       await sessions.closed(this, how);
     } catch (error) {

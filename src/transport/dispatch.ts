@@ -11,6 +11,9 @@ export function dispatch(message: ClientMessage, connection: Connection, inbox: 
     case 'ping':
       connection.send({ type: 'pong', ...echo });
       return;
+    case 'renew_login':
+      inbox.enqueue(undefined, id, () => connection.renewLogin(message.access_token, id));
+      return;
     case 'subscribe':
       for (const subscription of message.sessions) {
         inbox.enqueue(subscription.session_id, id, async () => {

@@ -3,7 +3,8 @@
 import { type DecodeError, decodeFrame } from '../protocol/codec.js';
 import { HoldfastError } from '../protocol/errors.js';
 import type { ClientMessage } from '../protocol/messages.js';
-import type { Connection, ConnectionContext } from './connection.js';
+import type { Connection } from './connection.js';
+import type { ConnectionContext } from './connection-context.js';
 import { dispatch } from './dispatch.js';
 import { TokenBucket } from './token-bucket.js';
 
@@ -23,8 +24,8 @@ export class Inbox {
   #batchBucket: TokenBucket | undefined = undefined;
   #badFrames = 0;
   #pending = 0;
-  /** The last request in the line of each session that has one; empty when nothing is pending. */
-  readonly #tails = new Map<string, Promise<void>>();
+  /** The last request in the line of each session that has one, and of none; empty when nothing is pending. */
+  readonly #tails = new Map<string | undefined, Promise<void>>();
 
   constructor(connection: Connection, context: ConnectionContext) {
     this.#connection = connection;
@@ -52,10 +53,10 @@ export class Inbox {
   }
 
   /**
-   * Handles a request after all earlier ones of the same session; those of other sessions do not wait. An error that
-   * `work` throws is sent as the answer.
+   * Handles a request after all earlier ones of the same session (undefined: of none); those of other sessions do not
+   * wait. An error that `work` throws is sent as the answer.
    */
-  enqueue(sessionId: string, id: string | undefined, work: () => Promise<void>): void {
+  enqueue(sessionId: string | undefined, id: string | undefined, work: () => Promise<void>): void {
     const echo = { id, session_id: sessionId };
     if (this.#pending >= this.#context.limits.maxPendingRequests) {
       this.fail(new HoldfastError('rate_limited', 'Too many requests are pending', { retryAfterMs: 100 }), echo);

@@ -10,6 +10,11 @@ export const SAFE_HEADERS: Readonly<Record<string, string>> = {
   'X-Content-Type-Options': 'nosniff',
 };
 
+/** For 503 and 429 that do not say. */
+const DEFAULT_RETRY_MS = 1_000;
+/** RFC 6750 §3: whether there was no credential or a bad one. The problem's code says what is wrong with it. */
+const REFUSED = 'Bearer error="invalid_token"';
+
 export interface Problem {
   status: number;
   title: string;
@@ -18,8 +23,10 @@ export interface Problem {
 }
 
 export function problemOf(error: HoldfastError): Problem {
-  const { code, status, retryable, retryAfterMs, field, message } = error;
+  const { code, status, retryable, field, message } = error;
   const title = STATUS_CODES[status] ?? code;
+  const isBusy = retryable && (status === 503 || status === 429);
+  const retryAfterMs = error.retryAfterMs ?? (isBusy ? DEFAULT_RETRY_MS : undefined);
   return {
     status,
     title,
@@ -27,6 +34,7 @@ export function problemOf(error: HoldfastError): Problem {
       ...SAFE_HEADERS,
       'Content-Type': 'application/problem+json',
       ...(retryAfterMs === undefined ? {} : { 'Retry-After': String(Math.ceil(retryAfterMs / 1000)) }),
+      ...(status === 401 ? { 'WWW-Authenticate': code === 'unauthorized' ? 'Bearer' : REFUSED } : {}),
     },
     body: JSON.stringify({
       type: 'about:blank',

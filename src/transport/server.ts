@@ -4,10 +4,12 @@ import type { AddressInfo } from 'node:net';
 import { type Clock, systemClock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
 import { TurnQueue } from '../lib/turn-queue.js';
+import type { LoginApi } from '../login/api.js';
 import { HoldfastError } from '../protocol/errors.js';
 import { AddressLimit, trustedProxies } from './addresses.js';
 import type { AuthenticationOptions } from './authenticate.js';
-import type { Connection, ConnectionLimits, GatewaySocket } from './connection.js';
+import type { Connection, GatewaySocket } from './connection.js';
+import type { ConnectionLimits } from './connection-context.js';
 import { httpApp, type PageMount } from './http.js';
 import type { OriginPolicy } from './origin.js';
 import type { SessionsApi } from './sessions-api.js';
@@ -22,6 +24,12 @@ export interface GatewayServerOptions {
   nodeId: string;
   sessions: SessionsApi;
   authentication: AuthenticationOptions;
+  /** Absent where neither logins nor JWTs are on. */
+  logins?: LoginApi;
+  /** Whether there are logins beside the application's own JWTs (default: true). */
+  managesLogins?: boolean;
+  /** The public keys of access tokens, as a JWK set. */
+  jwks?: () => object;
   origins: OriginPolicy;
   /** SHA-256 of the backend's API keys. */
   apiKeyHashes: readonly Buffer[];

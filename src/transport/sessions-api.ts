@@ -10,6 +10,7 @@ export interface ClaimDetails {
 /** A session as the application's backend sees it. */
 export interface SessionReport {
   session_id: string;
+  namespace: string;
   state: OwnershipState;
   owner_epoch: number;
   rev: number;
@@ -28,6 +29,8 @@ export interface SessionsApi {
   /** Sends the acknowledgement itself. */
   claim(subscriber: Subscriber, request: ClaimDetails, id: string | undefined): Promise<void>;
   release(subscriber: Subscriber, sessionId: string): Promise<void>;
+  /** Ends what the subscriber's rights, which have changed, no longer allow, and tells it. */
+  recheckRights(subscriber: Subscriber): void;
   /**
    * The connection is gone. Its leases become held (`holdMs`: the grace period if absent) or, with `release`, free.
    * Resolves once the store knows, which may take as long as the store is away.

@@ -6,6 +6,7 @@ export type UpgradeRefusal =
   | 'too_many_connections'
   | 'malformed'
   | 'not_found'
+  | 'store_unavailable'
   | 'credential';
 
 /** What the transport reports; metrics implement it. */

@@ -5,13 +5,15 @@ import type { BlockList } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { CredentialError } from '../login/jwt.js';
-import { CLOSE_CODES } from '../protocol/close-codes.js';
+import { CLOSE_CODES, type CloseReason } from '../protocol/close-codes.js';
 import { HoldfastError } from '../protocol/errors.js';
 import { SUBPROTOCOL } from '../protocol/messages.js';
 import { type AddressLimit, type AddressSlot, clientAddress } from './addresses.js';
 import { type AuthenticationOptions, authenticate, type Identity } from './authenticate.js';
-import { Connection, type ConnectionContext, GatewaySocket } from './connection.js';
+import { Connection, GatewaySocket } from './connection.js';
+import type { ConnectionContext } from './connection-context.js';
 import { isOriginAllowed, type OriginPolicy } from './origin.js';
+import { presentedBy } from './presented.js';
 import { problemOf } from './problem.js';
 import type { UpgradeRefusal } from './telemetry.js';
 
@@ -20,6 +22,7 @@ export const CONNECT_PATH = '/v1/connect';
 /** How long a closing handshake may take. */
 const CLOSE_TIMEOUT_MS = 5_000;
 const MAX_FRAGMENTS = 128;
+const STORE_RETRY_MS = 1_000;
 
 export interface UpgradeContext extends ConnectionContext {
   origins: OriginPolicy;
@@ -49,15 +52,18 @@ function refuse(socket: Duplex, error: HoldfastError): void {
 
 /** What can be told from the request line and the headers alone. */
 function misdirected(request: IncomingMessage, origins: OriginPolicy): [UpgradeRefusal, HoldfastError] | undefined {
-  const [path, query] = (request.url ?? '').split('?', 2);
-  if (path !== CONNECT_PATH)
+  if (request.url?.split('?', 1)[0] !== CONNECT_PATH) {
     return ['not_found', new HoldfastError('not_found', `WebSockets connect to ${CONNECT_PATH}`)];
-  if (!isOriginAllowed(request.headers.origin, origins)) {
-    return ['origin', new HoldfastError('origin_not_allowed', 'This origin is not on the list of allowed origins')];
   }
-  if (query === undefined) return undefined;
-  const message = `${CONNECT_PATH} takes no query: URLs end up in logs, so credentials go into headers`;
-  return ['malformed', new HoldfastError('invalid_field', message, { field: 'query' })];
+  if (isOriginAllowed(request.headers.origin, origins)) return undefined;
+  return ['origin', new HoldfastError('origin_not_allowed', 'This origin is not on the list of allowed origins')];
+}
+
+/** How to close a connection whose credential was refused; undefined for an error that says nothing about it. */
+function refusalOf(error: HoldfastError): CloseReason | undefined {
+  if (error.code === 'login_ended') return 'login_ended';
+  if (error.cause instanceof CredentialError && error.cause.expired) return 'login_expired';
+  return error.code === 'invalid_credential' ? 'bad_credential' : undefined;
 }
 
 export function upgradeListener(context: UpgradeContext): UpgradeListener {
@@ -80,16 +86,14 @@ export function upgradeListener(context: UpgradeContext): UpgradeListener {
   }
 
   /** A browser is not shown the HTTP status, so a refused credential gets a WebSocket and a close code. */
-  function rejectCredential(socket: GatewaySocket, slot: AddressSlot, error: CredentialError): void {
+  function rejectCredential(socket: GatewaySocket, slot: AddressSlot, reason: CloseReason): void {
     context.telemetry.refused('credential');
-    context.log.info({ reason: error.message }, 'credential refused');
     socket.on('error', ignore);
     context.refused.add(socket);
     socket.on('close', () => {
       context.refused.delete(socket);
       context.addresses.leave(slot);
     });
-    const reason = error.expired ? 'login_expired' : 'bad_credential';
     socket.close(CLOSE_CODES[reason], reason);
   }
 
@@ -101,19 +105,23 @@ export function upgradeListener(context: UpgradeContext): UpgradeListener {
     connection.welcome();
   }
 
-  async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const wrong = misdirected(request, context.origins);
-    if (wrong !== undefined) return reject(socket, ...wrong);
-    let refusal = context.unavailable();
-    if (refusal !== undefined) return reject(socket, refusal.reason, refusal.error);
+  /** @throws HoldfastError that is not about the credential, or why it cannot be checked */
+  async function identify(request: IncomingMessage): Promise<Identity | CloseReason> {
+    const { authentication, clock, log } = context;
+    const presented = presentedBy(request, authentication.credentials);
+    try {
+      return await authenticate(presented, request.headers.origin, authentication, clock.wallMs());
+    } catch (error) {
+      const reason = error instanceof HoldfastError ? refusalOf(error) : undefined;
+      if (reason === undefined) throw error;
+      log.info({ reason: (error as HoldfastError).message }, 'credential refused');
+      return reason;
+    }
+  }
 
-    const identity = await authenticate(request, context.authentication).catch((error: unknown) => {
-      if (error instanceof CredentialError) return error;
-      throw error;
-    });
-
-    // From here on nothing waits, so that what is counted is either upgraded or given back.
-    refusal = context.unavailable();
+  /** Waits for nothing, so that what is counted is either upgraded or given back. */
+  function complete(request: IncomingMessage, socket: Duplex, head: Buffer, identity: Identity | CloseReason): void {
+    const refusal = context.unavailable();
     if (refusal !== undefined) return reject(socket, refusal.reason, refusal.error);
     const slot = context.addresses.enter(clientAddress(request, context.trusted));
     if (slot === undefined) {
@@ -127,8 +135,10 @@ export function upgradeListener(context: UpgradeContext): UpgradeListener {
     server.handleUpgrade(request, socket, head, (webSocket) => {
       upgraded = true;
       socket.off('error', ignore);
-      if (identity instanceof CredentialError) rejectCredential(webSocket, slot, identity);
-      else accept(webSocket, slot, identity, request);
+      // What ended the login until now was told to the registration, what ends it later is told to the connection.
+      const refused = typeof identity === 'string' ? identity : identity.credential?.registration.ended;
+      if (refused !== undefined) rejectCredential(webSocket, slot, refused);
+      else if (typeof identity !== 'string') accept(webSocket, slot, identity, request);
     });
     socket.uncork();
     if (!upgraded) {
@@ -137,11 +147,28 @@ export function upgradeListener(context: UpgradeContext): UpgradeListener {
     }
   }
 
+  async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const wrong = misdirected(request, context.origins);
+    if (wrong !== undefined) return reject(socket, ...wrong);
+    const refusal = context.unavailable();
+    if (refusal !== undefined) return reject(socket, refusal.reason, refusal.error);
+    const identity = await identify(request);
+    complete(request, socket, head, identity);
+    if (typeof identity !== 'string') identity.credential?.registration.abandon();
+  }
+
+  function fail(socket: Duplex, error: unknown): void {
+    if (error instanceof HoldfastError && error.status < 500) return reject(socket, 'malformed', error);
+    if (error instanceof HoldfastError && error.retryable) {
+      const { code, message, retryAfterMs = STORE_RETRY_MS } = error;
+      return reject(socket, 'store_unavailable', new HoldfastError(code, message, { retryAfterMs }));
+    }
+    context.log.error({ error }, 'upgrade failed unexpectedly');
+    refuse(socket, new HoldfastError('internal', 'The node failed to handle this'));
+  }
+
   return (request, socket, head) => {
     socket.on('error', ignore);
-    upgrade(request, socket, head).catch((error: unknown) => {
-      context.log.error({ error }, 'upgrade failed unexpectedly');
-      refuse(socket, new HoldfastError('internal', 'The node failed to handle this'));
-    });
+    upgrade(request, socket, head).catch((error: unknown) => fail(socket, error));
   };
 }

@@ -2,6 +2,7 @@
 import { ClientError, createClient, isSubscribed, type Session, type TokenStorage } from '../client/index.js';
 import { isSessionId } from '../protocol/session-id.js';
 import { Countdown } from './countdown.js';
+import { logIn, logOut, whoIsHere } from './person.js';
 import { describe, describeConnection, REASONS } from './words.js';
 
 const MAX_LOG_ENTRIES = 200;
@@ -53,7 +54,12 @@ const countdown = new Countdown({
 
 const sessionId = sessionIdInUrl();
 const storage = tabStorage();
-const client = createClient({ url: gatewayUrl(), ...(storage !== undefined && { storage }) });
+const person = await whoIsHere();
+const client = createClient({
+  url: gatewayUrl(),
+  ...(storage !== undefined && { storage }),
+  ...(person.login !== undefined && { login: person.login }),
+});
 let session = subscribe();
 
 function log(text: string, isProblem = false): void {
@@ -158,6 +164,36 @@ client.on('connection', (state) => {
 });
 client.on('error', (error) => log(`${error.code}: ${error.message}`, true));
 window.addEventListener('hashchange', () => location.reload());
+
+/** The session of one person is not the next one's: it is given up first. */
+async function changePerson(change: () => Promise<void>): Promise<void> {
+  try {
+    await change();
+  } catch (error) {
+    log(error instanceof Error ? error.message : String(error), true);
+    return;
+  }
+  if (isSubscribed(session.state)) await session.unsubscribe().catch(() => {});
+  location.reload();
+}
+
+function showPerson(): void {
+  const { login, name = 'somebody' } = person;
+  const isNobody = login === undefined;
+  element('login-label').textContent = isNobody ? 'Anonymous' : `Logged in as ${name}`;
+  for (const id of ['name', 'log-in']) element(id).hidden = !isNobody;
+  element<HTMLInputElement>('name').required = isNobody;
+  element('log-out').hidden = isNobody;
+}
+
+element<HTMLFormElement>('login').addEventListener('submit', (event) => {
+  event.preventDefault();
+  void changePerson(() => logIn(element<HTMLInputElement>('name').value));
+});
+element('log-out').addEventListener('click', () => void changePerson(logOut));
+// Another tab logged out, or the gateway ended the login.
+person.login?.on('ended', ({ reason }) => log(`Logged out: ${reason}`, reason !== 'logout'));
+showPerson();
 
 element('session-id').textContent = sessionId;
 element<HTMLAnchorElement>('second-tab').href = `#${sessionId}`;

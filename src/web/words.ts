@@ -42,6 +42,7 @@ function stopDetail(reason: Extract<SessionState, { name: 'stopped' }>['reason']
     gateway: 'The gateway closed the connection for good.',
     refused: 'The gateway refused the subscription.',
     removed: 'The application ended the subscription.',
+    forbidden: 'You may no longer watch this session.',
   };
   return details[reason];
 }

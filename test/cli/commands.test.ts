@@ -1,6 +1,10 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { decodeJwt, jwtVerify } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { SETTING_NAMES } from '../../src/config.js';
+import { parseSigningKeys } from '../../src/login/access-token.js';
 import { holdfast } from './run-holdfast.js';
 
 /** `NAME=value` lines as an environment. */
@@ -25,6 +29,16 @@ describe('keygen', () => {
     const check = await holdfast(['check-config', '--auth', 'jwt'], env);
     expect(check).toEqual({ code: 0, signal: null, stdout: 'The settings are in order.\n', stderr: '' });
   });
+
+  it('prints keys that sign access tokens, under ids that can stand side by side', async () => {
+    const printed = await Promise.all([holdfast(['keygen', '--signing-key']), holdfast(['keygen', '--signing-key'])]);
+    const keys = printed.map(({ stdout }) => environmentOf(stdout)['HOLDFAST_SIGNING_KEYS'] ?? '');
+    expect(parseSigningKeys(keys.join(','))).toHaveLength(2);
+
+    const env = { ...environmentOf((await holdfast(['keygen'])).stdout), HOLDFAST_SIGNING_KEYS: keys.join(',') };
+    const check = await holdfast(['check-config', '--auth', 'login,jwt'], env);
+    expect(check).toMatchObject({ code: 0, stderr: '' });
+  });
 });
 
 describe('settings that serve refuses', () => {
@@ -34,6 +48,19 @@ describe('settings that serve refuses', () => {
     expect(stderr).toContain('HOLDFAST_SECRET is missing: make one with `holdfast keygen`');
     expect(stderr).toContain('--auth is missing');
     expect(stderr.trim().split('\n')).toHaveLength(2);
+  });
+
+  it('are told where logins lack what they need', async () => {
+    const { code, stderr } = await holdfast(['check-config', '--auth', 'login', '--login-max-ms', '1000000'], {
+      HOLDFAST_SECRET: 'very-secret-'.repeat(4),
+      HOLDFAST_UPSTREAM_CLIENT_SECRET: 'hush',
+    });
+    expect(code).toBe(1);
+    expect(stderr).toContain('--auth login needs HOLDFAST_API_KEY');
+    expect(stderr).toContain('--login-max-ms (1000000) must be at least --login-idle-ms (1209600000)');
+    expect(stderr).toContain('HOLDFAST_UPSTREAM_CLIENT_SECRET: of no use without HOLDFAST_UPSTREAM_TOKEN_URL');
+    expect(stderr.trim().split('\n')).toHaveLength(3);
+    expect(stderr).not.toContain('hush');
   });
 
   it('are all told by check-config, a line each', async () => {
@@ -53,6 +80,8 @@ describe('print-config', () => {
     HOLDFAST_SECRET: 'very-secret-'.repeat(4),
     HOLDFAST_REDIS_URL: 'redis://user:very-secret@127.0.0.1:6379',
     HOLDFAST_GRACE_MS: '7000',
+    HOLDFAST_SIGNING_KEYS: `very-secret:${'A'.repeat(43)}`,
+    HOLDFAST_UPSTREAM_CLIENT_SECRET: 'very-secret',
   };
 
   it('tells value and source of every setting as JSON, and no secret', async () => {
@@ -67,8 +96,28 @@ describe('print-config', () => {
       graceMs: { value: 7000, source: 'env' },
       secret: { value: '(hidden)', source: 'env' },
       apiKey: { value: null, source: 'default' },
+      signingKeys: { value: '(hidden)', source: 'env' },
+      upstreamClientSecret: { value: '(hidden)', source: 'env' },
+      accessTokenTtlMs: { value: 300_000, source: 'default' },
       redisUrl: { value: 'redis://(hidden)@127.0.0.1:6379', source: 'env' },
     });
+  });
+
+  it('tells the providers of a file without their secrets', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'holdfast-cli-'));
+    const file = join(folder, 'config.json');
+    const provider = { tokenUrl: 'https://id.example/token', clientId: 'me', clientSecret: 'very-secret' };
+    writeFileSync(file, JSON.stringify({ upstreams: { example: provider } }));
+    const printed = await Promise.all([
+      holdfast(['print-config', '--json', '--config', file]),
+      holdfast(['print-config', '--config', file]),
+    ]);
+    rmSync(folder, { recursive: true });
+    for (const { code, stdout } of printed) {
+      expect([code, stdout]).toEqual([0, expect.stringContaining('https://id.example/token')]);
+      expect(stdout).not.toContain('very-secret');
+    }
+    expect(JSON.parse(printed[0].stdout).upstreams.value.example).toMatchObject({ clientSecret: '(hidden)' });
   });
 
   it('is a table otherwise', async () => {

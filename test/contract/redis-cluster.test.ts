@@ -2,6 +2,8 @@ import { afterAll, beforeAll } from 'vitest';
 import { type RedisCluster, startRedisCluster } from '../support/redis-cluster.js';
 import { busContract } from './bus.contract.js';
 import { lockContract } from './lock.contract.js';
+import { redisLoginHarness } from './login-redis-harness.js';
+import { loginStoreContract } from './login-store.contract.js';
 import { ownershipStoreContract } from './ownership-store.contract.js';
 import { redisHarnesses } from './redis-harness.js';
 
@@ -13,8 +15,10 @@ beforeAll(async () => {
 
 afterAll(() => cluster?.stop());
 
-const harnesses = redisHarnesses(() => cluster?.url ?? '');
+const url = () => cluster?.url ?? '';
+const harnesses = redisHarnesses(url);
 
 ownershipStoreContract('Redis Cluster', harnesses.store);
 busContract('Redis Cluster', harnesses.bus);
 lockContract('Redis Cluster', harnesses.lock);
+loginStoreContract('Redis Cluster', redisLoginHarness(url));

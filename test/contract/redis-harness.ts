@@ -16,7 +16,7 @@ interface TwoNodes {
 }
 
 /** Two nodes' connections, with a key prefix of their own; `close` deletes their keys. */
-async function connectTwo(url: string): Promise<TwoNodes> {
+export async function connectTwo(url: string): Promise<TwoNodes> {
   const options = { prefix: `hft-${randomUUID().slice(0, 8)}`, log: silent, telemetry: quietStore };
   const [first, second] = await Promise.all([connectRedis(url, options), connectRedis(url, options)]);
   const close = async () => {

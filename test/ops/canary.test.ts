@@ -1,11 +1,12 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { SignJWT } from 'jose';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
+import { systemClock } from '../../src/lib/clock.js';
 import type { Log } from '../../src/lib/log.js';
 import { createJwtVerifier } from '../../src/login/jwt.js';
 import { createLogger } from '../../src/ops/logger.js';
-import { ALL_RIGHTS } from '../../src/session/rights.js';
+import { fakeAuthentication } from '../transport/fake-logins.js';
 import { Client, connected, rawSocket, refusedUpgrade, startGateway, upgradeHead } from '../transport/gateway.js';
 
 const JWT_SECRET = randomBytes(32);
@@ -22,14 +23,13 @@ const SECRETS = {
 /** Everything a client or a backend can do with a secret, right and wrong, against a gateway that logs to `log`. */
 async function traffic(log: Log): Promise<void> {
   const { apiKey, reconnectToken, attemptId, ticket, jwt } = SECRETS;
+  const jwtVerifier = createJwtVerifier({ secrets: [JWT_SECRET], clockToleranceMs: 0 });
+  const { live, authentication } = await fakeAuthentication(systemClock, { jwt: jwtVerifier, anonymous: true });
+  onTestFinished(() => live.stop());
   const { port, server, sessions } = await startGateway({
     log,
     apiKeyHashes: [createHash('sha256').update(apiKey).digest()],
-    authentication: {
-      jwt: createJwtVerifier({ secrets: [JWT_SECRET], clockToleranceMs: 0 }),
-      anonymous: true,
-      rightsFor: () => ALL_RIGHTS,
-    },
+    authentication,
   });
   const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
   const subscribe = { type: 'subscribe', session_id: 's', reconnect_token: reconnectToken, attempt_id: attemptId };
@@ -43,6 +43,8 @@ async function traffic(log: Log): Promise<void> {
     cause: Object.assign(new Error('reply'), { command: { args: [reconnectToken, attemptId, apiKey] } }),
   });
   await client.ask({ type: 'claim', session_id: 's', attempt_id: attemptId });
+  await client.ask({ type: 'renew_login', access_token: jwt });
+  await client.ask({ type: 'renew_login', access_token: ticket });
   client.socket.close(4000, `bye ${reconnectToken}`);
   await client.closed();
 

@@ -37,6 +37,14 @@ describe('frames that are right', () => {
       { type: 'unsubscribe', session_id: 's' },
     ],
     [
+      { type: 'renew_login', id: '1' },
+      { type: 'renew_login', id: '1' },
+    ],
+    [
+      { type: 'renew_login', access_token: 'x'.repeat(8192) },
+      { type: 'renew_login', access_token: 'x'.repeat(8192) },
+    ],
+    [
       { type: 'ping', id: 'é\n' },
       { type: 'ping', id: 'é\n' },
     ],
@@ -61,6 +69,9 @@ describe('frames that are wrong', () => {
     ['id', { type: 'ping', id: 7 }],
     ['id', { type: 'ping', id: 'x'.repeat(129) }],
     ['force', { type: 'claim', session_id: 's', force: 'yes' }],
+    ['access_token', { type: 'renew_login', access_token: '' }],
+    ['access_token', { type: 'renew_login', access_token: 'x'.repeat(8193) }],
+    ['access_token', { type: 'renew_login', access_token: null }],
     ['attempt_id', { type: 'claim', session_id: 's', attempt_id: 'short' }],
     ['claim', { type: 'subscribe', session_id: 's', claim: 'always' }],
     ['reconnect_token', { type: 'subscribe', session_id: 's', reconnect_token: 'x'.repeat(513) }],

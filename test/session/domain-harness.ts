@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { macKeys, parseSecrets } from '../../src/crypto/secrets.js';
 import { systemClock } from '../../src/lib/clock.js';
 import type { ServerMessage } from '../../src/protocol/messages.js';
-import type { HandoverPolicy, OwnershipTimings } from '../../src/session/ports.js';
+import type { HandoverPolicy, LeaseRef, OwnershipTimings } from '../../src/session/ports.js';
 import { ReconnectTokens } from '../../src/session/reconnect-token.js';
 import { ALL_RIGHTS, type SessionRights } from '../../src/session/rights.js';
 import { leaseMsOf } from '../../src/session/session-node.js';
@@ -70,6 +70,7 @@ export function startDomain(options: { graceMs?: number; policy?: HandoverPolicy
   const bus = new MemoryBus();
   const lock = new MemoryLock();
   const store = new MemoryOwnershipStore({ clock: systemClock, timings: TIMINGS, bus, lock });
+  const granted: [Subscriber, LeaseRef][] = [];
   const sessions = new Sessions({
     store,
     bus,
@@ -84,7 +85,8 @@ export function startDomain(options: { graceMs?: number; policy?: HandoverPolicy
     shortestLeaseMs: leaseMsOf(graceMs),
     sweepEveryMs: 20,
     reconcileEveryMs: 10_000,
+    onGranted: (subscriber, owned) => granted.push([subscriber, owned]),
   });
   sessions.start();
-  return { sessions, store, bus, lock };
+  return { sessions, store, bus, lock, granted };
 }

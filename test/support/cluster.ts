@@ -23,6 +23,7 @@ export interface ClusterOptions {
   redis?: PrivateRedisOptions;
   /** Further arguments of every node. */
   args?: readonly string[];
+  env?: Readonly<Record<string, string>>;
   /** HAProxy here, node i on 1 + i and its internal port on 101 + i; free ports without it. */
   basePort?: number;
 }
@@ -140,14 +141,14 @@ export class GatewayCluster {
   }
 
   async #start(): Promise<void> {
-    const { nodes: count = 3, args = [], basePort } = this.#options;
+    const { nodes: count = 3, args = [], env = {}, basePort } = this.#options;
     if (basePort !== undefined) await requireFree([basePort, ...portsOf(basePort, count)]);
     if (this.#options.redisUrl === undefined) this.#redis = await startPrivateRedis(this.#options.redis);
     const redisPrefix = `hft-${randomUUID().slice(0, 8)}`;
     const ports = basePort === undefined ? await freePorts(2 * count) : portsOf(basePort, count);
     for (let i = 0; i < count; i += 1) {
       const redisUrl = this.#options.redisUrl ?? (await this.#redisUrlOf(i));
-      const options = { nodeId: `n${i + 1}`, redisUrl, redisPrefix, graceMs: this.graceMs, args };
+      const options = { nodeId: `n${i + 1}`, redisUrl, redisPrefix, graceMs: this.graceMs, args, env };
       const [port = 0, internalPort = 0] = ports.slice(2 * i);
       this.nodes.push(new GatewayProcess(options, port, internalPort));
     }

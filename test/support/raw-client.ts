@@ -29,6 +29,8 @@ export interface ConnectOptions {
   origin?: string;
   /** Bearer token. */
   token?: string;
+  /** Offered as the second subprotocol. */
+  ticket?: string;
   headers?: Record<string, string>;
   timeoutMs?: number;
 }
@@ -85,8 +87,9 @@ export class RawClient {
    * @throws UpgradeRefused with the status of an upgrade that was answered with plain HTTP
    */
   static async open(url: string, options: ConnectOptions = {}): Promise<RawClient> {
-    const { origin, token, headers = {}, timeoutMs = TIMEOUT_MS } = options;
-    const socket = new WebSocket(url, SUBPROTOCOL, {
+    const { origin, token, ticket, headers = {}, timeoutMs = TIMEOUT_MS } = options;
+    const protocols = ticket === undefined ? [SUBPROTOCOL] : [SUBPROTOCOL, `holdfast.ticket.${ticket}`];
+    const socket = new WebSocket(url, protocols, {
       handshakeTimeout: timeoutMs,
       perMessageDeflate: false,
       headers: { ...headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) },

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { HoldfastError } from '../../src/protocol/errors.js';
+import { PROTOCOL_MINOR } from '../../src/protocol/messages.js';
 import { ALL_RIGHTS } from '../../src/session/rights.js';
 import {
   Client,
@@ -24,7 +25,7 @@ describe('requests', () => {
       node: 'n1',
       principal: expect.stringMatching(/^anon:/),
       ping_interval_ms: 25_000,
-      protocol_minor: 0,
+      protocol_minor: PROTOCOL_MINOR,
       features: [],
       limits: { max_payload_bytes: 4096, max_subscriptions: 8, messages_per_second: 1000 },
     });

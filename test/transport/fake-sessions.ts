@@ -50,6 +50,10 @@ export class FakeSessions implements SessionsApi {
     await this.#handle('release', sessionId);
   }
 
+  recheckRights(subscriber: Subscriber): void {
+    this.calls.push(`recheck ${subscriber.principal}`);
+  }
+
   async closed(subscriber: Subscriber, how: { release: boolean; holdMs?: number }): Promise<void> {
     this.#subscriptions.delete(subscriber);
     this.departures.push({ id: subscriber.id, ...how });
@@ -58,17 +62,17 @@ export class FakeSessions implements SessionsApi {
 
   async inspect(sessionId: string): Promise<SessionReport> {
     await this.#handle('inspect', sessionId);
-    return { session_id: sessionId, ...STATE };
+    return { session_id: sessionId, namespace: 'doc', ...STATE };
   }
 
   async giveOwner(sessionId: string, target: { connection_id?: string; principal?: string }): Promise<SessionReport> {
     await this.#handle('give', sessionId);
-    return { session_id: sessionId, ...STATE, state: 'owned', ...target };
+    return { session_id: sessionId, namespace: 'doc', ...STATE, state: 'owned', ...target };
   }
 
   async removeOwner(sessionId: string): Promise<SessionReport> {
     await this.#handle('remove', sessionId);
-    return { session_id: sessionId, ...STATE };
+    return { session_id: sessionId, namespace: 'doc', ...STATE };
   }
 
   async removeSubscriptions(sessionId: string, target: { connection_id?: string; principal?: string }): Promise<void> {

@@ -7,7 +7,7 @@ import { type ClientOptions, WebSocket } from 'ws';
 import type { Log } from '../../src/lib/log.js';
 import type { ServerMessage } from '../../src/protocol/messages.js';
 import { ALL_RIGHTS } from '../../src/session/rights.js';
-import type { ConnectionLimits } from '../../src/transport/connection.js';
+import type { ConnectionLimits } from '../../src/transport/connection-context.js';
 import { createGatewayServer, type GatewayServer, type GatewayServerOptions } from '../../src/transport/server.js';
 import type { TransportTelemetry } from '../../src/transport/telemetry.js';
 import { FakeSessions } from './fake-sessions.js';
@@ -24,6 +24,7 @@ export const LIMITS: ConnectionLimits = {
   batch: { perSecond: 1000, burst: 1000 },
   pingIntervalMs: 25_000,
   pongTimeoutMs: 8_000,
+  renewalMarginMs: 25_000,
 };
 
 export const QUIET: Log = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,17 +1,22 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { SignJWT } from 'jose';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/lib/clock.js';
 import { createJwtVerifier } from '../../src/login/jwt.js';
 import { ALL_RIGHTS, rightsOf } from '../../src/session/rights.js';
 import type { AuthenticationOptions } from '../../src/transport/authenticate.js';
+import { fakeAuthentication } from './fake-logins.js';
 import { Client, connected, rawSocket, refusedUpgrade, startGateway, until, upgradeHead } from './gateway.js';
 
 const SECRET = randomBytes(32);
 
-const JWT: AuthenticationOptions = {
+const { live, authentication } = await fakeAuthentication(systemClock, {
   jwt: createJwtVerifier({ secrets: [SECRET], clockToleranceMs: 0 }),
-  anonymous: false,
+});
+afterAll(() => live.stop());
+const JWT: AuthenticationOptions = {
+  ...authentication,
   rightsFor: (principal, claims) => rightsOf(principal, claims, []),
 };
 
@@ -122,14 +127,15 @@ describe('who connects', () => {
     expect(await client.closed()).toEqual({ code: 4201, reason: 'login_expired' });
   });
 
-  it('is closed with 4201 when the JWT ends', async () => {
-    const limits = { pingIntervalMs: 1000, pongTimeoutMs: 500 };
+  it('is closed with 4201 when the JWT has ended and the margin is over', async () => {
+    const limits = { pingIntervalMs: 1000, pongTimeoutMs: 500, renewalMarginMs: 500 };
     const { port, sessions } = await startGateway({ authentication: JWT, limits });
     const endsAtMs = Math.ceil(Date.now() / 1000) * 1000 + 1000;
     const client = await connected(port, await bearer({ exp: endsAtMs / 1000 }));
+    expect(await client.next()).toEqual({ type: 'login_expiring', expires_at: endsAtMs });
     expect(await client.closed()).toEqual({ code: 4201, reason: 'login_expired' });
-    expect(Date.now() - endsAtMs).toBeGreaterThanOrEqual(0);
-    expect(Date.now() - endsAtMs).toBeLessThan(500);
+    expect(Date.now() - endsAtMs).toBeGreaterThanOrEqual(500);
+    expect(Date.now() - endsAtMs).toBeLessThan(1000);
     expect(sessions.departures).toMatchObject([{ release: false }]);
   });
 

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { GrantLock } from '../../login/ports.js';
 import { HoldfastError } from '../../protocol/errors.js';
 import type { SessionLock } from '../../session/ports.js';
 
@@ -7,25 +8,36 @@ interface HeldLock {
   waiters: Set<() => void>;
 }
 
-/** One mutex a session, first come, first served; it exists only while it is held. */
-export class MemoryLock implements SessionLock {
-  readonly #locks = new Map<string, HeldLock>();
+const sessionBusy = () => new HoldfastError('session_busy', 'another operation on this session is under way');
 
-  async withLock<T>(sessionId: string, waitMs: number, work: (value: string) => Promise<T>): Promise<T> {
+/** For grants at other providers. */
+export const upstreamBusy = () => new HoldfastError('upstream_busy', 'another request for this grant is under way');
+
+/** One mutex a session, or whatever has an id; first come, first served. It exists only while it is held. */
+export class MemoryLock implements SessionLock, GrantLock {
+  readonly #locks = new Map<string, HeldLock>();
+  readonly #busy: () => HoldfastError;
+
+  /** @param busy told to who waited in vain */
+  constructor(busy: () => HoldfastError = sessionBusy) {
+    this.#busy = busy;
+  }
+
+  async withLock<T>(id: string, waitMs: number, work: (value: string) => Promise<T>): Promise<T> {
     const value = randomUUID();
-    const held = this.#locks.get(sessionId);
-    if (held === undefined) this.#locks.set(sessionId, { value, waiters: new Set() });
+    const held = this.#locks.get(id);
+    if (held === undefined) this.#locks.set(id, { value, waiters: new Set() });
     else await this.#turn(held, waitMs, value);
     try {
       return await work(value);
     } finally {
-      this.#passOn(sessionId);
+      this.#passOn(id);
     }
   }
 
-  /** The value that `withLock` gave to the work under way; empty when the session is not locked. */
-  holder(sessionId: string): string {
-    return this.#locks.get(sessionId)?.value ?? '';
+  /** The value that `withLock` gave to the work under way; empty when there is none. */
+  holder(id: string): string {
+    return this.#locks.get(id)?.value ?? '';
   }
 
   #turn(lock: HeldLock, waitMs: number, value: string): Promise<void> {
@@ -37,20 +49,20 @@ export class MemoryLock implements SessionLock {
       };
       const timer = setTimeout(() => {
         lock.waiters.delete(enter);
-        reject(new HoldfastError('session_busy', 'another operation on this session is under way'));
+        reject(this.#busy());
       }, waitMs);
       lock.waiters.add(enter);
     });
   }
 
   /** Hands the lock over without letting go of it, so that nobody slips in before the one that waited. */
-  #passOn(sessionId: string): void {
-    const lock = this.#locks.get(sessionId);
+  #passOn(id: string): void {
+    const lock = this.#locks.get(id);
     for (const enter of lock?.waiters ?? []) {
       lock?.waiters.delete(enter);
       enter();
       return;
     }
-    this.#locks.delete(sessionId);
+    this.#locks.delete(id);
   }
 }

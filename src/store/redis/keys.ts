@@ -48,9 +48,63 @@ export class Keys {
     return `${this.channel(sessionId)}:watchers`;
   }
 
+  /** Stream: what happened to the logins of a handle's partition. */
+  audit(handle: string): string {
+    return `${this.#partition(partitionOf(handle))}:audit`;
+  }
+
+  /** Hash: the login's record. */
+  login(handle: string): string {
+    return `${this.#loginBase(handle)}:login`;
+  }
+
+  /** String: the application chose this login's id, so it stays taken for ever. */
+  loginTaken(handle: string): string {
+    return `${this.#loginBase(handle)}:taken`;
+  }
+
+  /** Sorted set: connection and session → the epoch at which the login's connection owned it. */
+  loginOwned(handle: string): string {
+    return `${this.#loginBase(handle)}:owned`;
+  }
+
+  /** Sorted set: handles of the principal's logins → when they are over at the latest. */
+  principalLogins(principalHandle: string): string {
+    return `${this.#partition(partitionOf(principalHandle))}:p:${principalHandle}:logins`;
+  }
+
+  /** String: from when on the principal's JWTs count. */
+  principalNotBefore(principalHandle: string): string {
+    return `${this.#partition(partitionOf(principalHandle))}:p:${principalHandle}:not_before`;
+  }
+
+  /** String: what a ticket or a login code stands for. */
+  oneTime(kind: 'ticket' | 'code', hash: string): string {
+    return `${this.prefix}:${kind}:${hash}`;
+  }
+
+  /** Stream: what nodes tell each other about logins and principals. */
+  get control(): string {
+    return `${this.prefix}:control`;
+  }
+
+  /** Hash: the login's grant at another provider. */
+  upstream(handle: string): string {
+    return `${this.#loginBase(handle)}:upstream`;
+  }
+
+  /** String: who asks that provider now. */
+  upstreamLock(handle: string): string {
+    return `${this.upstream(handle)}:lock`;
+  }
+
   /** The channel on which an instance of the bus publishes to itself. */
   probe(partition: number, instance: string): string {
     return `${this.#partition(partition)}:probe:${instance}`;
+  }
+
+  #loginBase(handle: string): string {
+    return `${this.#partition(partitionOf(handle))}:l:${handle}`;
   }
 
   #partition(partition: number): string {

@@ -5,6 +5,15 @@ import type { RedisClient } from './client.js';
 export const SCRIPT_NAMES = [
   'claim',
   'hold',
+  'login-create',
+  'login-end',
+  'login-mark',
+  'login-own',
+  'login-present',
+  'login-read',
+  'login-reserve',
+  'login-touch',
+  'login-unlist',
   'peek',
   'read',
   'reclaim',
@@ -12,6 +21,11 @@ export const SCRIPT_NAMES = [
   'renew',
   'sweep',
   'transfer',
+  'upstream-begin',
+  'upstream-commit',
+  'upstream-fail',
+  'upstream-put',
+  'upstream-read',
 ] as const;
 
 export type ScriptName = (typeof SCRIPT_NAMES)[number];
@@ -25,6 +39,7 @@ interface Script {
 }
 
 const FOLDER = new URL('./scripts/', import.meta.url);
+const CAPITALS = /\b[A-Z][A-Z_]+\b/g;
 const INCLUDE = /^-- include: ([\w-]+\.lua)\n/gm;
 
 /** A script's text with each `-- include: file.lua` replaced by that file, once, in front of what needs it. */
@@ -38,8 +53,7 @@ function resolve(file: string, included: Set<string> = new Set()): string {
 }
 
 function load(name: ScriptName, settings: ScriptSettings): Script {
-  const names = new RegExp(`\\b(?:${Object.keys(settings).join('|')})\\b`, 'g');
-  const source = resolve(`${name}.lua`).replace(names, (setting) => JSON.stringify(settings[setting]));
+  const source = resolve(`${name}.lua`).replace(CAPITALS, (word) => JSON.stringify(settings[word]) ?? word);
   return { source, sha1: createHash('sha1').update(source).digest('hex') };
 }
 

@@ -1,0 +1,45 @@
+import { trustedProxies } from '../transport/addresses.js';
+import { integer, listOf, parsed, settingInfo, webOrigin } from './kinds.js';
+import { MIB } from './units.js';
+
+/** Who is let in, and how much each connection may take. */
+export const limitSettings = {
+  allowedOrigins: listOf(webOrigin(), 1_000)
+    .default([])
+    .register(settingInfo, { help: 'origins of the web pages that may connect', defaultText: 'none' }),
+  trustedProxies: listOf(
+    parsed('an IP address or a CIDR block', (proxy) => trustedProxies([proxy])),
+    1_000,
+  )
+    .default([])
+    .register(settingInfo, {
+      help: 'addresses and CIDR blocks whose X-Forwarded-For is believed',
+      defaultText: 'none',
+    }),
+  maxConnections: integer(1, 1_000_000).default(50_000).register(settingInfo, { help: 'connections of this node' }),
+  maxConnectionsPerAddress: integer(1, 1_000_000)
+    .default(1_000)
+    .register(settingInfo, { help: 'connections of one IPv4 address or IPv6 /64' }),
+  maxSubscriptions: integer(1, 10_000)
+    .default(128)
+    .register(settingInfo, { help: 'sessions that one connection may follow' }),
+  maxPayloadBytes: integer(1_024, 16 * MIB)
+    .default(65_536)
+    .register(settingInfo, { help: 'largest frame that is taken', unit: 'bytes' }),
+  messagesPerSecond: integer(1, 100_000)
+    .default(50)
+    .register(settingInfo, { help: 'frames of one connection, on average' }),
+  messageBurst: integer(1, 1_000_000).default(200).register(settingInfo, { help: 'frames of one connection at once' }),
+  pingIntervalMs: integer(1_000, 3_600_000)
+    .default(25_000)
+    .register(settingInfo, { help: 'silence after which a connection is pinged', unit: 'ms' }),
+  pongTimeoutMs: integer(100, 600_000)
+    .default(8_000)
+    .register(settingInfo, { help: 'how long a ping may stay unanswered', unit: 'ms' }),
+  sendQueueBytes: integer(16_384, 1_024 * MIB)
+    .default(MIB)
+    .register(settingInfo, { help: 'unsent data beyond which a connection is closed as too slow', unit: 'bytes' }),
+  drainMs: integer(100, 3_600_000)
+    .default(25_000)
+    .register(settingInfo, { help: 'how long a node that was told to stop may take to hand over', unit: 'ms' }),
+};

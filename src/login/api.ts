@@ -1,0 +1,120 @@
+/** What logins offer to the transport. All throw HoldfastError for what the caller is meant to see. */
+
+/** `{sessions, allow}`, checked by the transport. */
+export type Rights = readonly object[];
+
+export interface LoginView {
+  login_id: string;
+  principal: string;
+  attributes: Record<string, unknown>;
+  rights: Rights;
+  /** ms since 1970, as all times. */
+  created_at: number;
+  last_seen_at: number;
+  expires_at: number;
+  max_expires_at: number;
+  state: 'active' | 'expired' | 'revoked';
+  end_reason?: string;
+}
+
+export interface CreateLoginRequest {
+  principal: string;
+  /** The application's choice; generated when absent. */
+  login_id?: string;
+  attributes?: Record<string, unknown>;
+  rights?: Rights;
+  expires_at?: number;
+  /** The page that may exchange the code; any allowed one when absent. */
+  origin?: string;
+  upstream?: { provider?: string; refresh_token: string };
+  idempotencyKey?: string;
+}
+
+export interface LoginPatch {
+  attributes?: Record<string, unknown>;
+  rights?: Rights;
+  expires_at?: number;
+}
+
+export interface IssuedTokens {
+  login_id: string;
+  principal: string;
+  access_token: string;
+  /** When the access token ends. */
+  expires_at: number;
+  refresh_token: string;
+  /** When the refresh token ends at the latest. */
+  max_expires_at: number;
+}
+
+export interface CreatedLogin extends IssuedTokens {
+  /** Exchanged once, within a minute. */
+  login_code: string;
+}
+
+/** Who presents a credential. `login` is set unless it is the application's own JWT. */
+export interface Principal {
+  principal: string;
+  /** The claim `rights` as it was given, unchecked. */
+  rights: unknown;
+  login?: { id: string; handle: string };
+  /** Of the application's JWT: from when and until when it counts. 0 for a login. */
+  issuedAtMs: number;
+  expiresAtMs: number;
+}
+
+export type Credential =
+  | { kind: 'refresh_token'; token: string }
+  /** An access token of a login, or the application's own JWT. */
+  | { kind: 'bearer'; token: string };
+
+export interface LoginApi {
+  /** @throws `login_exists`, `idempotency_conflict`, `too_many_logins`, `invalid_field` */
+  create(request: CreateLoginRequest): Promise<CreatedLogin>;
+  /** @throws `not_found` for one that is unknown or has ended */
+  get(loginId: string): Promise<LoginView>;
+  /** @throws `not_found` */
+  patch(loginId: string, patch: LoginPatch): Promise<LoginView>;
+  /** Revokes; again, it answers the same. @throws `not_found` */
+  revoke(loginId: string): Promise<LoginView>;
+  events(loginId: string): Promise<object[]>;
+  list(principal: string): Promise<LoginView[]>;
+  /** @returns how many were revoked */
+  revokeAll(principal: string): Promise<number>;
+  /** Closes connections with JWTs issued before `notBeforeMs`, and refuses such JWTs from now on. */
+  disconnect(principal: string, notBeforeMs: number): Promise<void>;
+  /** @param origin undefined for callers that are no browsers @throws `invalid_login_code` */
+  exchange(code: string, origin: string | undefined): Promise<IssuedTokens>;
+  /** @throws `invalid_refresh_token`, `refresh_token_reused`, `login_ended` */
+  refresh(refreshToken: string): Promise<IssuedTokens>;
+  /** @throws `invalid_credential`, `invalid_refresh_token`, `refresh_token_reused`, `login_ended` */
+  authenticate(credential: Credential): Promise<Principal>;
+  /** The login behind a credential. @throws as `authenticate`; `no_login` for the application's own JWT */
+  me(credential: Credential): Promise<LoginView>;
+  /** Ends the login; a credential of one that has ended is answered like a first one. */
+  logout(credential: Credential): Promise<void>;
+  /** A ticket for one upgrade from that Origin. @throws as `authenticate` */
+  ticket(credential: Credential, origin: string | undefined): Promise<{ ticket: string; expires_at: number }>;
+  /** What the ticket stood for; it is spent by this. @throws `invalid_credential` */
+  takeTicket(ticket: string, origin: string | undefined): Promise<Principal>;
+  /**
+   * An access token of the upstream provider.
+   * @throws as `authenticate`; `not_found` without a grant; `upstream_reauth_required`, `upstream_unavailable`,
+   * `upstream_busy`, `upstream_misconfigured`
+   */
+  upstreamToken(credential: Credential): Promise<UpstreamToken>;
+  /** @throws `not_found`, `invalid_field` */
+  putUpstream(loginId: string, upstream: { provider?: string; refresh_token: string }): Promise<void>;
+  /** As `upstreamToken`, for the application's backend. */
+  upstreamTokenOf(loginId: string): Promise<UpstreamToken>;
+}
+
+export interface UpstreamToken {
+  access_token: string;
+  token_type: string;
+  /** ms since 1970; absent where the provider did not say. */
+  expires_at?: number;
+  scope?: string;
+  /** Whether a page may have it; else only the backend. */
+  expose: boolean;
+}

@@ -1,0 +1,242 @@
+/** The connections of this node by login and principal: closes them when their login ends, and says that it is in use. */
+import type { Clock } from '../lib/clock.js';
+import type { Log } from '../lib/log.js';
+import type { CloseReason } from '../protocol/close-codes.js';
+import type { ControlLog, ControlNotice, LoginEndReason } from './ports.js';
+
+/** How a connection is closed whose login is over. */
+export type LoginCloseReason = Extract<CloseReason, 'revoked' | 'login_ended' | 'token_reuse'>;
+
+export function loginCloseReason(reason: LoginEndReason): LoginCloseReason {
+  return reason === 'revoked' || reason === 'token_reuse' ? reason : 'login_ended';
+}
+
+/** A login as the store has it: why it is over, or when it ends unless something happens before. */
+export type LoginStanding<T = unknown> = { ended: LoginEndReason } | ({ ended?: never; endsAtMs: number } & T);
+
+/** Whose connection it is: a login's, or one that came with a JWT of the application. */
+export type LiveIdentity = { handle: string } | { principalHandle: string; issuedAtMs: number };
+
+interface Closable {
+  close(reason: LoginCloseReason): void;
+}
+
+export interface LiveLoginsOptions {
+  control: ControlLog;
+  /** Records that the login is in use; `active` when by more than answers to heartbeats. */
+  touch(handle: string, active: boolean): Promise<LoginStanding>;
+  clock: Clock;
+  log: Log;
+  /** How often a login is touched at most. Must be well below its idle expiry. */
+  touchEveryMs?: number;
+  pollEveryMs?: number;
+}
+
+const TOUCH_EVERY_MS = 60_000;
+const POLL_EVERY_MS = 500;
+/** Until the store is asked again whether a login is over whose time should have come. */
+const ASK_AGAIN_MS = 1_000;
+
+/** What the connections of one login, or those of one principal that have none, share. */
+class Group {
+  readonly key: string;
+  /** Undefined for connections without a login. */
+  readonly handle: string | undefined;
+  readonly members = new Set<Registration>();
+  touchDueAtMs = 0;
+  /** Frames came that no touch has told of. */
+  active = false;
+  /** When the store is asked whether the login is over, ms since 1970. */
+  askAtMs = Number.POSITIVE_INFINITY;
+
+  constructor(key: string, handle: string | undefined) {
+    this.key = key;
+    this.handle = handle;
+  }
+}
+
+/**
+ * One connection's place in the register. Made before the login is read, so that what ends it meanwhile is found in
+ * `ended`; bound to the connection once there is one.
+ */
+export class Registration {
+  /** Why the connection must not be, or must no longer be. */
+  ended: LoginCloseReason | undefined = undefined;
+  /** Of the application's JWT that the connection has now; 0 for a login. */
+  issuedAtMs: number;
+  readonly #live: LiveLogins;
+  readonly #group: Group;
+  #connection: Closable | undefined = undefined;
+
+  constructor(live: LiveLogins, group: Group, issuedAtMs: number) {
+    this.#live = live;
+    this.#group = group;
+    this.issuedAtMs = issuedAtMs;
+  }
+
+  bind(connection: Closable): void {
+    this.#connection = connection;
+  }
+
+  remove(): void {
+    this.#live.remove(this.#group, this);
+  }
+
+  /** No connection came of it. */
+  abandon(): void {
+    if (this.#connection === undefined) this.remove();
+  }
+
+  /** The connection sent something. */
+  frame(): void {
+    this.#live.seen(this.#group, true);
+  }
+
+  /** The connection answered a heartbeat. */
+  pong(): void {
+    this.#live.seen(this.#group, false);
+  }
+
+  /** What was read of the login. */
+  learn(standing: LoginStanding): void {
+    this.#live.learn(this.#group, standing);
+  }
+
+  end(reason: LoginCloseReason): void {
+    this.ended ??= reason;
+    this.#connection?.close(reason);
+  }
+
+  /** Asks the store when the login should be over. @returns in how many ms to look again */
+  look(nowMs: number): number {
+    return this.#live.look(this.#group, nowMs);
+  }
+}
+
+export class LiveLogins {
+  readonly #options: Required<LiveLoginsOptions>;
+  readonly #groups = new Map<string, Group>();
+  #position = '';
+  #timer: NodeJS.Timeout | undefined;
+  #running = false;
+  #pollFails = false;
+  #touchFails = false;
+
+  constructor(options: LiveLoginsOptions) {
+    this.#options = { touchEveryMs: TOUCH_EVERY_MS, pollEveryMs: POLL_EVERY_MS, ...options };
+  }
+
+  /** Reads the control log from its end on. Resolves before the first connection may be registered. */
+  async start(): Promise<void> {
+    this.#position = await this.#options.control.end();
+    this.#running = true;
+    this.#schedule();
+  }
+
+  stop(): void {
+    this.#running = false;
+    clearTimeout(this.#timer);
+  }
+
+  register(identity: LiveIdentity): Registration {
+    const handle = 'handle' in identity ? identity.handle : undefined;
+    const key = 'handle' in identity ? loginKey(identity.handle) : principalKey(identity.principalHandle);
+    let group = this.#groups.get(key);
+    if (group === undefined) this.#groups.set(key, (group = new Group(key, handle)));
+    const registration = new Registration(this, group, 'handle' in identity ? 0 : identity.issuedAtMs);
+    group.members.add(registration);
+    return registration;
+  }
+
+  /** Logins, and principals without one, that have connections here. */
+  get size(): number {
+    return this.#groups.size;
+  }
+
+  remove(group: Group, registration: Registration): void {
+    group.members.delete(registration);
+    if (group.members.size === 0 && this.#groups.get(group.key) === group) this.#groups.delete(group.key);
+  }
+
+  seen(group: Group, active: boolean): void {
+    if (group.handle === undefined) return;
+    group.active ||= active;
+    if (this.#options.clock.monotonicMs() >= group.touchDueAtMs) void this.#touch(group, group.handle);
+  }
+
+  learn(group: Group, standing: LoginStanding): void {
+    if (standing.ended === undefined) group.askAtMs = standing.endsAtMs;
+    else endAll(group, loginCloseReason(standing.ended));
+  }
+
+  look(group: Group, nowMs: number): number {
+    if (group.handle !== undefined && nowMs >= group.askAtMs) {
+      // By the store's clock it may have a moment left; and the store may be away.
+      group.askAtMs = nowMs + ASK_AGAIN_MS;
+      void this.#touch(group, group.handle);
+    }
+    return group.askAtMs - nowMs;
+  }
+
+  /** A login that has ended without this node hearing of it is found here: the last bound of a revocation. */
+  async #touch(group: Group, handle: string): Promise<void> {
+    const { clock, log, touch, touchEveryMs } = this.#options;
+    group.touchDueAtMs = clock.monotonicMs() + touchEveryMs;
+    const { active } = group;
+    group.active = false;
+    try {
+      this.learn(group, await touch(handle, active));
+      this.#touchFails = false;
+    } catch (error) {
+      group.active ||= active;
+      if (!this.#touchFails) log.warn({ error }, 'activity of logins not recorded');
+      this.#touchFails = true;
+    }
+  }
+
+  #schedule(): void {
+    if (!this.#running) return;
+    this.#timer = setTimeout(() => void this.#poll().then(() => this.#schedule()), this.#options.pollEveryMs);
+    this.#timer.unref();
+  }
+
+  /** What cannot be read now is read later, from the same position. */
+  async #poll(): Promise<void> {
+    const { control, log } = this.#options;
+    try {
+      for (let more = true; more; ) {
+        const { notices, position } = await control.read(this.#position);
+        this.#position = position;
+        for (const notice of notices) this.#apply(notice);
+        more = notices.length > 0;
+      }
+      if (this.#pollFails) log.info({}, 'revocations are read again');
+      this.#pollFails = false;
+    } catch (error) {
+      if (!this.#pollFails) log.warn({ error }, 'revocations not read');
+      this.#pollFails = true;
+    }
+  }
+
+  #apply(notice: ControlNotice): void {
+    if (notice.kind === 'login_ended') {
+      endAll(this.#groups.get(loginKey(notice.handle)), loginCloseReason(notice.reason));
+      return;
+    }
+    for (const registration of this.#groups.get(principalKey(notice.principalHandle))?.members ?? []) {
+      if (registration.issuedAtMs < notice.notBeforeMs) registration.end('revoked');
+    }
+  }
+}
+
+function endAll(group: Group | undefined, reason: LoginCloseReason): void {
+  for (const registration of group?.members ?? []) registration.end(reason);
+}
+
+function loginKey(handle: string): string {
+  return `login ${handle}`;
+}
+
+function principalKey(handle: string): string {
+  return `principal ${handle}`;
+}

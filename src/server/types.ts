@@ -1,0 +1,83 @@
+/** What the gateway's backend routes take and give, as on the wire. Times are ms since 1970. */
+import type { OwnershipState } from '../protocol/messages.js';
+
+export interface RightsRule {
+  /** A session id, with at most three wildcards, such as `editor:*`. */
+  sessions: string;
+  allow: ('watch' | 'own' | 'force')[];
+}
+
+export interface Upstream {
+  /** One of the gateway's `upstreams`; absent where it has but one. */
+  provider?: string;
+  refresh_token: string;
+}
+
+export interface NewLogin {
+  principal: string;
+  /** The application's choice, refused when it was ever used before; generated when absent. */
+  login_id?: string;
+  /** At most 4,096 bytes of JSON, for the application's own use. */
+  attributes?: Record<string, unknown>;
+  rights?: RightsRule[];
+  /** An earlier end than the gateway's settings give. */
+  expires_at?: number;
+  /** The page that may exchange the code; any allowed one when absent. */
+  origin?: string;
+  upstream?: Upstream;
+}
+
+export interface CreatedLogin {
+  login_id: string;
+  principal: string;
+  access_token: string;
+  expires_at: number;
+  /** For clients that are no browsers. A page gets `login_code` and nothing else. */
+  refresh_token: string;
+  max_expires_at: number;
+  /** To be exchanged once, within a minute. */
+  login_code: string;
+}
+
+export interface Login {
+  login_id: string;
+  principal: string;
+  attributes: Record<string, unknown>;
+  rights: RightsRule[];
+  created_at: number;
+  last_seen_at: number;
+  expires_at: number;
+  max_expires_at: number;
+  state: 'active' | 'expired' | 'revoked';
+  end_reason?: string;
+}
+
+export interface LoginChange {
+  attributes?: Record<string, unknown>;
+  rights?: RightsRule[];
+  expires_at?: number;
+}
+
+/** Of the login's audit stream: what happened when. */
+export type LoginEvent = Record<string, unknown>;
+
+export interface UpstreamAccessToken {
+  access_token: string;
+  token_type: string;
+  expires_at?: number;
+  scope?: string;
+}
+
+export interface SessionReport {
+  session_id: string;
+  state: OwnershipState;
+  owner_epoch: number;
+  rev: number;
+  principal?: string;
+  connection_id?: string;
+  node?: string;
+  until?: number;
+}
+
+/** One connection, or all of a principal. */
+export type SessionTarget = { connection_id: string } | { principal: string };

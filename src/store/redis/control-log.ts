@@ -1,0 +1,36 @@
+import type { ControlLog, ControlNotice } from '../../login/ports.js';
+import type { RedisConnection } from './client.js';
+import { call } from './errors.js';
+
+const KEPT = 10_000;
+const START = '0-0';
+
+/** A stream. A position is the id of the last entry that was read; one notice may stand there twice. */
+export class RedisControlLog implements ControlLog {
+  readonly #connection: RedisConnection;
+
+  constructor(connection: RedisConnection) {
+    this.#connection = connection;
+  }
+
+  async append(notice: ControlNotice): Promise<void> {
+    const { commands, keys, telemetry } = this.#connection;
+    const text = JSON.stringify(notice);
+    await call(telemetry, 'xadd', () => commands.xadd(keys.control, 'MAXLEN', '~', KEPT, '*', 'notice', text));
+  }
+
+  async end(): Promise<string> {
+    const { commands, keys, telemetry } = this.#connection;
+    const [newest] = await call(telemetry, 'xrevrange', () => commands.xrevrange(keys.control, '+', '-', 'COUNT', 1));
+    return newest?.[0] ?? START;
+  }
+
+  async read(position: string): Promise<{ notices: ControlNotice[]; position: string }> {
+    const { commands, keys, telemetry } = this.#connection;
+    const entries = await call(telemetry, 'xrange', () => commands.xrange(keys.control, `(${position}`, '+'));
+    return {
+      notices: entries.map(([, [, text = '']]) => JSON.parse(text) as ControlNotice),
+      position: entries.at(-1)?.[0] ?? position,
+    };
+  }
+}

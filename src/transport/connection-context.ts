@@ -1,0 +1,44 @@
+import type { Clock } from '../lib/clock.js';
+import type { Log } from '../lib/log.js';
+import type { TurnQueue } from '../lib/turn-queue.js';
+import type { Connection } from './connection.js';
+import type { SessionsApi } from './sessions-api.js';
+import type { TransportTelemetry } from './telemetry.js';
+import type { TimerWheel } from './timer-wheel.js';
+import type { BucketLimits } from './token-bucket.js';
+
+/** Bounds of one connection. */
+export interface ConnectionLimits {
+  maxPayloadBytes: number;
+  maxSubscriptions: number;
+  /** Requests that are not answered yet. */
+  maxPendingRequests: number;
+  /** Unsent bytes beyond which the connection is a slow consumer. */
+  maxQueueBytes: number;
+  /** Frames in a row that are malformed or wrong before the connection is closed. */
+  maxBadFrames: number;
+  /** All frames. */
+  frames: BucketLimits;
+  /** The sessions named by batch subscribes, which cost one frame each. */
+  batch: BucketLimits;
+  pingIntervalMs: number;
+  /** How long after a ping something must have arrived. */
+  pongTimeoutMs: number;
+  /** How long past its end a credential may still be renewed. */
+  renewalMarginMs: number;
+}
+
+/** What all connections of a node share. */
+export interface ConnectionContext {
+  nodeId: string;
+  sessions: SessionsApi;
+  limits: ConnectionLimits;
+  wheel: TimerWheel;
+  /** What is to be done for connections that are gone. */
+  departures: TurnQueue;
+  clock: Clock;
+  log: Log;
+  telemetry: TransportTelemetry;
+  /** The socket is closed and gone. */
+  onGone(connection: Connection): void;
+}

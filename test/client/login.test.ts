@@ -1,0 +1,374 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type ClientError, createLogin, type LoginClient, type LoginOptions } from '../../src/client/index.js';
+import { accessToken, FakeAuth, problem } from './fake-auth.js';
+
+const GATEWAY = 'https://gateway.test';
+const LOGIN_KEY = 'holdfast:login';
+
+let auth: FakeAuth;
+let login: LoginClient;
+let stored: Map<string, string>;
+let ended: string[];
+let closing: LoginClient[];
+
+const storage = {
+  getItem: (key: string) => stored.get(key) ?? null,
+  setItem: (key: string, value: string) => void stored.set(key, value),
+  removeItem: (key: string) => void stored.delete(key),
+};
+const pass = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
+
+function open(options: Partial<LoginOptions> = {}): LoginClient {
+  login = createLogin({ url: GATEWAY, fetch: auth.fetch, storage, ...options });
+  closing.push(login);
+  login.on('ended', ({ reason }) => ended.push(reason));
+  return login;
+}
+
+/** What became of a promise, so that a rejection while time passes is not an unhandled one. */
+function outcome(promise: Promise<unknown>): { code: string | undefined } {
+  const result: { code: string | undefined } = { code: undefined };
+  promise.then(
+    () => (result.code = 'ok'),
+    (error: ClientError) => (result.code = error.code),
+  );
+  return result;
+}
+
+function later(): { reply: Promise<Response>; answer: (response: Response) => void } {
+  let answer = (_response: Response): void => {};
+  const reply = new Promise<Response>((resolve) => (answer = resolve));
+  return { reply, answer: (response) => answer(response) };
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.spyOn(Math, 'random').mockReturnValue(0.5);
+  auth = new FakeAuth();
+  stored = new Map();
+  ended = [];
+  closing = [];
+});
+
+afterEach(() => {
+  for (const one of closing) one.close();
+  expect(vi.getTimerCount()).toBe(0);
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+describe('a request of a login', () => {
+  it('goes to the gateway with the cookie and the header against forgery', async () => {
+    await open().exchange('hfc_1');
+    expect(auth.last).toMatchObject({ url: `${GATEWAY}/v1/auth/exchange`, credentials: 'include' });
+    expect(auth.last.headers.get('X-Holdfast')).toBe('1');
+    expect(auth.last.body).toEqual({ login_code: 'hfc_1' });
+    await login.me();
+    expect(auth.last.headers.get('X-Holdfast')).toBe('1');
+    expect(auth.last.headers.get('Authorization')).toBeNull();
+  });
+
+  it('shows the refresh token elsewhere, and keeps its successor', async () => {
+    let token: string | undefined = 'hfr1.0';
+    const refreshTokens = { get: async () => token, set: async (next?: string) => void (token = next) };
+    auth.refreshTokens = true;
+    await open({ refreshTokens }).refresh();
+    expect(auth.last.headers.get('Authorization')).toBe('Bearer hfr1.0');
+    expect(auth.last.credentials).toBe('omit');
+    expect(token).toBe('hfr1.1');
+    await login.ticket();
+    expect(auth.last.headers.get('Authorization')).toBe('Bearer hfr1.1');
+    await login.logout();
+    expect(auth.last.headers.get('Authorization')).toBe('Bearer hfr1.1');
+    expect(token).toBeUndefined();
+    await expect(login.refresh()).rejects.toMatchObject({ code: 'no_login' });
+  });
+
+  it('never puts a credential into a URL', async () => {
+    await open().exchange('hfc_1');
+    await login.ticket();
+    await login.logout();
+    for (const { url } of auth.sent) expect(url).not.toMatch(/hfc_|hft_|\?/);
+  });
+});
+
+describe('the gateway of a login', () => {
+  it('is remembered from an exchange, in all tabs', async () => {
+    await open().exchange('hfc_1', 'https://eu.gateway.test');
+    expect(open().gateway).toBe('https://eu.gateway.test');
+    await login.refresh();
+    expect(auth.last.url).toBe('https://eu.gateway.test/v1/auth/refresh');
+  });
+
+  it('is not the page itself because that was stored once', () => {
+    vi.stubGlobal('window', { addEventListener: () => {}, removeEventListener: () => {} });
+    vi.stubGlobal('document', {});
+    vi.stubGlobal('location', { origin: 'https://app.test' });
+    try {
+      stored.set('holdfast:gateway', 'https://app.test');
+      expect(open().gateway).toBe(GATEWAY);
+      stored.set('holdfast:gateway', 'https://other.test');
+      expect(open().gateway).toBe('https://other.test');
+      stored.set('holdfast:gateway', 'javascript:alert(1)');
+      expect(open().gateway).toBe(GATEWAY);
+      expect(createLogin({ storage }).gateway).toBe('https://app.test');
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
+
+  it('must be named outside of a page', () => {
+    expect(() => createLogin()).toThrow(TypeError);
+    expect(() => createLogin({ url: 'gateway.test' })).toThrow(TypeError);
+  });
+});
+
+describe('calls at once', () => {
+  it('are one refresh, and one exchange of a code', async () => {
+    open();
+    const [first, second] = await Promise.all([login.exchange('hfc_1'), login.exchange('hfc_1')]);
+    expect(first).toBe(second);
+    await login.exchange('hfc_1');
+    expect(auth.count('exchange')).toBe(1);
+    const [third, fourth] = await Promise.all([login.refresh(), login.refresh()]);
+    expect(third).toBe(fourth);
+    expect(auth.count('refresh')).toBe(1);
+    await login.refresh();
+    expect(auth.count('refresh')).toBe(2);
+  });
+
+  it('exchange a code again after a failure', async () => {
+    open({ operationTimeoutMs: 100 });
+    auth.replies.push(new TypeError('offline'));
+    await expect(login.exchange('hfc_1')).rejects.toMatchObject({ code: 'unreachable' });
+    await expect(login.exchange('hfc_1')).resolves.toMatchObject({ loginId: 'login_1' });
+  });
+
+  it.each(['hang', 'hang on'] as const)('are not stuck behind a request that hangs (%s)', async (hang) => {
+    open({ operationTimeoutMs: 10_000 });
+    auth.replies.push(hang);
+    const first = outcome(login.refresh());
+    await pass(9_999);
+    expect(first.code).toBeUndefined();
+    await pass(1);
+    expect(first.code).toBe('timeout');
+    const second = outcome(login.refresh());
+    await pass();
+    expect(second.code).toBe('ok');
+    expect(auth.count('refresh')).toBe(2);
+  });
+
+  it('are not stuck behind a store that hangs or fails', async () => {
+    let get: () => Promise<string> = () => new Promise(() => {});
+    auth.refreshTokens = true;
+    open({ refreshTokens: { get: () => get(), set: () => {} }, operationTimeoutMs: 5_000 });
+    const first = outcome(login.refresh());
+    await pass(5_000);
+    expect(first.code).toBe('timeout');
+    get = () => Promise.reject(new Error('locked'));
+    await expect(login.refresh()).rejects.toThrow('locked');
+    get = async () => 'hfr1.0';
+    await expect(login.refresh()).resolves.toMatchObject({ loginId: 'login_1' });
+  });
+});
+
+describe('an access token', () => {
+  it('is used as long as it lasts by this machine’s clock, then refreshed', async () => {
+    await open().exchange('hfc_1');
+    const first = await login.accessToken();
+    await pass(289_000);
+    expect(await login.accessToken()).toBe(first);
+    await pass(2_000);
+    expect(await login.accessToken()).not.toBe(first);
+    expect(auth.count('refresh')).toBe(1);
+  });
+
+  it('that came over a connection is taken over, unless it is of another login', async () => {
+    await open().exchange('hfc_1');
+    await pass(200_000);
+    login.renewed(accessToken(77), 0);
+    login.renewed(accessToken(78, 'login_other'), 0);
+    await pass(200_000);
+    expect(await login.accessToken()).toBe(accessToken(77));
+    await login.logout();
+    const renewed = vi.fn();
+    login.on('renewed', renewed);
+    login.renewed(accessToken(79), 0);
+    expect(renewed).not.toHaveBeenCalled();
+  });
+});
+
+describe('a failure', () => {
+  it.each([
+    ['an outage', () => problem(503, 'store_unavailable')],
+    ['a lost answer', () => new TypeError('network')],
+    ['a proxy that cannot reach the gateway', () => new Response('<h1>Bad gateway</h1>', { status: 502 })],
+    ['a rate limit', () => problem(429, 'rate_limited')],
+  ])('that is %s is tried again and ends nothing', async (_name, reply) => {
+    open();
+    auth.replies.push(reply(), reply(), reply());
+    const refreshed = outcome(login.refresh());
+    await pass(5_000);
+    expect(refreshed.code).toBe('ok');
+    expect(auth.count('refresh')).toBe(4);
+    expect(ended).toEqual([]);
+  });
+
+  it('is waited out as long as the gateway asks', async () => {
+    open();
+    auth.replies.push(problem(503, 'store_unavailable', 3_000));
+    const refreshed = outcome(login.refresh());
+    await pass(2_999);
+    expect(auth.count('refresh')).toBe(1);
+    await pass(300);
+    expect(refreshed.code).toBe('ok');
+  });
+
+  it('that lasts is told, with the login kept', async () => {
+    stored.set(LOGIN_KEY, 'login_1');
+    open();
+    auth.replies.push(...Array.from({ length: 50 }, () => new TypeError('offline')));
+    const refreshed = outcome(login.refresh());
+    await pass(30_000);
+    expect(refreshed.code).toBe('unreachable');
+    auth.replies.length = 0;
+    await expect(login.refresh()).resolves.toMatchObject({ loginId: 'login_1' });
+    expect(ended).toEqual([]);
+  });
+
+  it.each([
+    [401, 'login_ended', 'login_ended'],
+    [401, 'refresh_token_reused', 'refresh_token_reused'],
+    [401, 'invalid_refresh_token', 'invalid_refresh_token'],
+    [401, 'unauthorized', 'no_login'],
+  ])('%i %s ends the login, once', async (status, code, reason) => {
+    await open().exchange('hfc_1');
+    auth.replies.push(problem(status, code), problem(status, code));
+    await expect(login.refresh()).rejects.toMatchObject({ code: reason });
+    await expect(login.ticket()).rejects.toMatchObject({ code: reason });
+    expect(ended).toEqual([reason]);
+    expect(stored.has(LOGIN_KEY)).toBe(false);
+    await login.exchange('hfc_2');
+    await expect(login.refresh()).resolves.toMatchObject({ loginId: 'login_1' });
+  });
+
+  it.each([
+    [403, 'origin_not_allowed'],
+    [409, 'upstream_reauth_required'],
+    [409, 'no_such_code'],
+  ])('%i %s is told and ends nothing', async (status, code) => {
+    await open().exchange('hfc_1');
+    auth.replies.push(problem(status, code));
+    const expected = code === 'no_such_code' ? 'unexpected_answer' : code;
+    await expect(login.upstream()).rejects.toMatchObject({ code: expected });
+    expect(ended).toEqual([]);
+    expect(auth.count('upstream')).toBe(1);
+  });
+
+  it('401 of something that is not the gateway ends nothing', async () => {
+    await open().exchange('hfc_1');
+    auth.replies.push(new Response('Sign in to this network', { status: 401 }));
+    await expect(login.refresh()).rejects.toMatchObject({ code: 'unexpected_answer' });
+    expect(ended).toEqual([]);
+  });
+});
+
+describe('a logout', () => {
+  it('drops the answer of a refresh that was under way', async () => {
+    await open().exchange('hfc_1');
+    const late = later();
+    auth.replies.push(late.reply);
+    const refreshed = outcome(login.refresh());
+    await pass();
+    await login.logout();
+    late.answer(Response.json({ login_id: 'login_1', access_token: accessToken(1), expires_at: 0 }));
+    await pass();
+    expect(refreshed.code).toBe('no_login');
+    expect(stored.has(LOGIN_KEY)).toBe(false);
+    expect(ended).toEqual(['logout']);
+  });
+
+  it('in another tab drops it as well', async () => {
+    await open().exchange('hfc_1');
+    const late = later();
+    auth.replies.push(late.reply);
+    const refreshed = outcome(login.refresh());
+    await pass();
+    stored.delete(LOGIN_KEY);
+    late.answer(Response.json({ login_id: 'login_1', access_token: accessToken(1), expires_at: 0 }));
+    await pass();
+    expect(refreshed.code).toBe('no_login');
+    expect(stored.has(LOGIN_KEY)).toBe(false);
+  });
+
+  it('that the gateway did not hear is told, and can be repeated with the same token', async () => {
+    let token: string | undefined = 'hfr1.0';
+    const refreshTokens = { get: () => token, set: (next?: string) => void (token = next) };
+    open({ refreshTokens, operationTimeoutMs: 100 });
+    auth.replies.push(new TypeError('offline'));
+    await expect(login.logout()).rejects.toMatchObject({ code: 'unreachable' });
+    expect(token).toBeUndefined();
+    await login.logout();
+    expect(auth.last.headers.get('Authorization')).toBe('Bearer hfr1.0');
+    await login.logout();
+    expect(auth.count('logout')).toBe(2);
+    expect(ended).toEqual(['logout']);
+  });
+
+  it('of a login that had ended already is done', async () => {
+    await open().exchange('hfc_1');
+    auth.replies.push(problem(401, 'login_ended'));
+    await login.logout();
+    expect(ended).toEqual(['logout']);
+  });
+});
+
+describe('another tab', () => {
+  it('that refreshed at the same time was given the same token', async () => {
+    let token: string | undefined = 'hfr1.0';
+    const refreshTokens = { get: () => token, set: (next?: string) => void (token = next) };
+    auth.refreshTokens = true;
+    open({ refreshTokens });
+    const refreshed = login.refresh();
+    token = 'hfr1.1';
+    await expect(refreshed).resolves.toMatchObject({ loginId: 'login_1' });
+  });
+
+  it.each([
+    ['an answer', () => Response.json({ login_id: 'login_1', access_token: accessToken(1), expires_at: 0 })],
+    ['a refusal', () => problem(401, 'login_ended')],
+  ])('that logged in anew is not undone by %s for the login before', async (_name, answer) => {
+    await open().exchange('hfc_1');
+    const late = later();
+    auth.replies.push(late.reply);
+    const refreshed = login.refresh();
+    await pass();
+    stored.set(LOGIN_KEY, 'login_2');
+    auth.loginId = 'login_2';
+    late.answer(answer());
+    await pass(1_000);
+    await expect(refreshed).resolves.toMatchObject({ loginId: 'login_2' });
+    expect(stored.get(LOGIN_KEY)).toBe('login_2');
+    expect(ended).toEqual([]);
+  });
+
+  it('that logs out or in is heard of', async () => {
+    const listeners: ((event: object) => void)[] = [];
+    const addEventListener = (_type: string, listener: (event: object) => void) => listeners.push(listener);
+    vi.stubGlobal('window', { addEventListener, removeEventListener: () => {} });
+    vi.stubGlobal('document', {});
+    vi.stubGlobal('location', { origin: 'https://app.test' });
+    try {
+      await open().exchange('hfc_1');
+      for (const listener of listeners) listener({ key: 'something else', newValue: null });
+      expect(ended).toEqual([]);
+      for (const listener of listeners) listener({ key: LOGIN_KEY, newValue: null });
+      expect(ended).toEqual(['logout']);
+      for (const listener of listeners) listener({ key: LOGIN_KEY, newValue: 'login_2' });
+      for (const listener of listeners) listener({ key: LOGIN_KEY, newValue: null });
+      expect(ended).toEqual(['logout', 'logout']);
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
+});
