@@ -50,7 +50,7 @@ async function main(): Promise<void> {
   if (args === undefined) return console.log(help(DEFAULTS));
   await requirePrograms();
   // A load balancer in front, and many connections from one address: ours.
-  const settings = ['--trusted-proxies', '127.0.0.1', '--drain-ms', '5000'];
+  const settings = ['--auth', 'login,anonymous', '--trusted-proxies', '127.0.0.1', '--drain-ms', '5000'];
   const cluster = await GatewayCluster.start({ ...args, haproxy: true, args: settings });
 
   let stopping = false;

@@ -1,4 +1,5 @@
 import type { GatewayCluster } from '../../test/support/cluster.js';
+import { SECRETS } from '../../test/support/gateway-process.js';
 import { commands } from './commands.js';
 
 export function help(defaults: Readonly<Record<string, number>>): string {
@@ -38,6 +39,18 @@ Take a session back on another node:
 Should the watcher have been on the node that you killed, it has to connect and subscribe again as well. To choose the
 node yourself, connect to its own address:
 ${cluster.nodes.map((node) => `  npx wscat -c ${node.connectUrl} -s holdfast.v1`).join('\n')}
+
+Log a person in, and use the login on any node:
+
+  curl -s ${haproxy.url}/v1/logins -H 'Authorization: Bearer ${SECRETS.HOLDFAST_API_KEY}' \\
+       -H 'Content-Type: application/json' -d '{"principal":"alice"}'
+  npx wscat -c ${haproxy.connectUrl} -s holdfast.v1 -H 'Authorization: Bearer PASTE THE access_token HERE'
+  curl -s ${haproxy.url}/v1/auth/refresh -H 'Content-Type: application/json' \\
+       -d '{"refresh_token":"PASTE IT HERE"}'
+  curl -s -X POST ${haproxy.url}/v1/auth/logout -H 'Authorization: Bearer PASTE THE access_token HERE'
+
+The refresh works twice and more with one token, on whichever node, and gives the same successor. The logout closes the
+connection with 4002.
 
 ${commandList()}
 `;

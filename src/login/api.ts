@@ -1,4 +1,5 @@
 /** What logins offer to the transport. All throw HoldfastError for what the caller is meant to see. */
+import type { JWK } from 'jose';
 
 /** `{sessions, allow}`, checked by the transport. */
 export type Rights = readonly object[];
@@ -26,8 +27,17 @@ export interface CreateLoginRequest {
   expires_at?: number;
   /** The page that may exchange the code; any allowed one when absent. */
   origin?: string;
-  upstream?: { provider?: string; refresh_token: string };
+  upstream?: NewUpstreamGrant;
   idempotencyKey?: string;
+}
+
+/** A grant at an upstream provider, as the application hands it over. */
+export interface NewUpstreamGrant {
+  /** `default`, or the only provider there is, unless given. */
+  provider?: string;
+  refresh_token: string;
+  /** The private P-256 key to which the refresh token is bound (RFC 9449); else one is made where the provider wants it. */
+  dpop_key?: JWK;
 }
 
 export interface LoginPatch {
@@ -104,7 +114,7 @@ export interface LoginApi {
    */
   upstreamToken(credential: Credential): Promise<UpstreamToken>;
   /** @throws `not_found`, `invalid_field` */
-  putUpstream(loginId: string, upstream: { provider?: string; refresh_token: string }): Promise<void>;
+  putUpstream(loginId: string, grant: NewUpstreamGrant): Promise<void>;
   /** As `upstreamToken`, for the application's backend. */
   upstreamTokenOf(loginId: string): Promise<UpstreamToken>;
 }

@@ -8,6 +8,7 @@ import type {
   LoginApi,
   LoginPatch,
   LoginView,
+  NewUpstreamGrant,
   Principal,
   UpstreamToken,
 } from './api.js';
@@ -194,10 +195,10 @@ export class Logins implements LoginApi {
     return this.#upstreamTokenOf(await this.#active(loginId));
   }
 
-  async putUpstream(loginId: string, upstream: { provider?: string; refresh_token: string }): Promise<void> {
+  async putUpstream(loginId: string, grant: NewUpstreamGrant): Promise<void> {
     if (this.#upstream === undefined) throw noUpstream();
     const { handle } = await this.#active(loginId);
-    await this.#upstream.put(handle, upstream);
+    await this.#upstream.put(handle, grant);
   }
 
   async #upstreamTokenOf({ handle }: LoginRecord): Promise<UpstreamToken> {

@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
 import type { SigningKeys } from './access-token.js';
-import type { UpstreamToken } from './api.js';
+import type { NewUpstreamGrant, UpstreamToken } from './api.js';
 import type { JwtVerifier } from './jwt.js';
 import type { ControlLog, LoginStore, OneTimeStore, PrincipalMarks } from './ports.js';
 
@@ -21,7 +21,7 @@ export interface LoginSettings {
 
 /** Upstream grants, as far as logins pass calls on. */
 export interface LoginUpstream {
-  put(handle: string, grant: { provider?: string; refresh_token: string }): Promise<void>;
+  put(handle: string, grant: NewUpstreamGrant): Promise<void>;
   token(handle: string): Promise<UpstreamToken>;
 }
 

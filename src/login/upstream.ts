@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
 import { secureUrl } from '../lib/secure-url.js';
 import { HoldfastError } from '../protocol/errors.js';
-import type { UpstreamToken } from './api.js';
+import type { NewUpstreamGrant, UpstreamToken } from './api.js';
 import type { GrantLock, UpstreamGrants } from './ports.js';
 import { UpstreamCommits } from './upstream-commits.js';
 import { misconfigured, reauthRequired, upstreamBusy, upstreamUnavailable } from './upstream-errors.js';
@@ -22,15 +22,6 @@ export interface UpstreamOptions {
   log: Log;
   /** For development: providers on this machine, also over http. */
   allowLoopback: boolean;
-}
-
-/** A grant as the application hands it over. */
-export interface NewUpstreamGrant {
-  /** `default`, or the only provider there is, unless given. */
-  provider?: string | undefined;
-  refresh_token: string;
-  /** The private P-256 key to which the refresh token is bound (RFC 9449); else one is made where the provider wants it. */
-  dpop_key?: JWK | undefined;
 }
 
 const DEFAULT_PROVIDER = 'default';

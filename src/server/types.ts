@@ -11,6 +11,8 @@ export interface Upstream {
   /** One of the gateway's `upstreams`; absent where it has but one. */
   provider?: string;
   refresh_token: string;
+  /** The private P-256 key to which the refresh token is bound, where the provider is set up for DPoP (RFC 9449). */
+  dpop_key?: { kty?: string; crv?: string; x?: string; y?: string; d?: string };
 }
 
 export interface NewLogin {

@@ -1,5 +1,5 @@
 /** Readers of what the application's backend asks of logins. All throw HoldfastError `invalid_field`. */
-import type { CreateLoginRequest, LoginPatch, Rights } from '../login/api.js';
+import type { CreateLoginRequest, LoginPatch, NewUpstreamGrant, Rights } from '../login/api.js';
 import { isLoginId, isPrincipal, LOGIN_ID_RULE, PRINCIPAL_RULE } from '../login/handles.js';
 import { HoldfastError } from '../protocol/errors.js';
 import {
@@ -22,6 +22,8 @@ const LOGIN_ID: TextRule = { pattern: { test: isLoginId }, rule: LOGIN_ID_RULE }
 const PRINCIPAL: TextRule = { pattern: { test: isPrincipal }, rule: PRINCIPAL_RULE };
 const PROVIDER: TextRule = { pattern: /^[A-Za-z0-9_.-]{1,64}$/, rule: "a provider's name" };
 const UPSTREAM_TOKEN: TextRule = { pattern: /^[\x20-\x7e]{1,8192}$/, rule: 'a refresh token of the provider' };
+/** RFC 7518 §6.2: a coordinate or the private value on P-256. */
+const P256_VALUE = /^[A-Za-z0-9_-]{43}$/;
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
 export function loginIdOf(text: string): string {
@@ -40,10 +42,27 @@ export function optionalTime(body: JsonObject, key: string): number | undefined 
 }
 
 /** @param path of `value`, with a dot behind it; empty at the top */
-export function upstreamOf(value: JsonObject, path = ''): { provider?: string; refresh_token: string } {
+export function upstreamOf(value: JsonObject, path = ''): NewUpstreamGrant {
   const provider = optionalText(value, 'provider', PROVIDER, path);
   const refreshToken = requiredText(value, 'refresh_token', UPSTREAM_TOKEN, path);
-  return { ...(provider !== undefined && { provider }), refresh_token: refreshToken };
+  const key = optionalDpopKey(value, path);
+  return {
+    ...(provider !== undefined && { provider }),
+    refresh_token: refreshToken,
+    ...(key !== undefined && { dpop_key: key }),
+  };
+}
+
+/** Its form only, and nothing of it but the key itself. Whether it is on the curve is for who uses it to find out. */
+function optionalDpopKey(value: JsonObject, path: string): NewUpstreamGrant['dpop_key'] {
+  const key = own(value, 'dpop_key');
+  if (key === undefined) return undefined;
+  const { kty, crv, x, y, d } = isObject(key) ? key : {};
+  const isP256 =
+    kty === 'EC' && crv === 'P-256' && [x, y, d].every((it) => typeof it === 'string' && P256_VALUE.test(it));
+  return isP256
+    ? ({ kty, crv, x, y, d } as NewUpstreamGrant['dpop_key'])
+    : refuse(`${path}dpop_key`, 'the JWK of a private P-256 key');
 }
 
 function optionalAttributes(body: JsonObject): Record<string, unknown> | undefined {

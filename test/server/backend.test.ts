@@ -36,9 +36,9 @@ describe('the backend client', () => {
     ],
     [
       'setUpstream',
-      () => backend.setUpstream('login_1', { refresh_token: 'r' }),
+      () => backend.setUpstream('login_1', { refresh_token: 'r', dpop_key: { kty: 'EC', d: 'x' } }),
       'PUT /v1/logins/login_1/upstream',
-      { refresh_token: 'r' },
+      { refresh_token: 'r', dpop_key: { kty: 'EC', d: 'x' } },
     ],
     ['upstreamToken', () => backend.upstreamToken('login_1'), 'POST /v1/logins/login_1/upstream', undefined],
     ['getSession', () => backend.getSession('editor:1'), 'GET /v1/sessions/editor%3A1', undefined],

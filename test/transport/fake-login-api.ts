@@ -6,6 +6,7 @@ import type {
   LoginApi,
   LoginPatch,
   LoginView,
+  NewUpstreamGrant,
   Principal,
   UpstreamToken,
 } from '../../src/login/api.js';
@@ -96,8 +97,8 @@ export class FakeLoginApi implements LoginApi {
   upstreamToken(credential: Credential): Promise<UpstreamToken> {
     return this.#answer(this.upstream, 'upstreamToken', credential);
   }
-  putUpstream(loginId: string, upstream: { provider?: string; refresh_token: string }): Promise<void> {
-    return this.#answer(undefined, 'putUpstream', loginId, upstream);
+  putUpstream(loginId: string, grant: NewUpstreamGrant): Promise<void> {
+    return this.#answer(undefined, 'putUpstream', loginId, grant);
   }
   upstreamTokenOf(loginId: string): Promise<UpstreamToken> {
     return this.#answer(this.upstream, 'upstreamTokenOf', loginId);

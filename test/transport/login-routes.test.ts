@@ -6,6 +6,8 @@ import { type HttpCall, startLogins } from './http-call.js';
 const KEY = { Authorization: `Bearer ${API_KEY}` };
 const ONE = `/v1/logins/${LOGIN_ID}`;
 const LATER = 1_900_000_000_000;
+const VALUE = 'x'.repeat(43);
+const DPOP_KEY = { kty: 'EC', crv: 'P-256', x: VALUE, y: VALUE, d: VALUE };
 
 async function startBackend(changes = {}) {
   const { call, ...rest } = await startLogins(changes);
@@ -25,7 +27,7 @@ describe('POST /v1/logins', () => {
       rights: [{ sessions: 'doc:*', allow: ['watch', 'watch'] }],
       expires_at: LATER,
       origin: 'https://app.example.com',
-      upstream: { provider: 'mail', refresh_token: 'theirs' },
+      upstream: { provider: 'mail', refresh_token: 'theirs', dpop_key: DPOP_KEY },
     };
     const answer = await call('/v1/logins', { body: { ...body, more: 1 }, headers: { 'Idempotency-Key': 'order-7' } });
     expect([answer.status, answer.body]).toEqual([201, { ...TOKENS, login_code: 'hfc_code' }]);
@@ -59,6 +61,10 @@ describe('POST /v1/logins', () => {
     ['upstream', { upstream: 'theirs' }],
     ['upstream.refresh_token', { upstream: {} }],
     ['upstream.provider', { upstream: { provider: 'a b', refresh_token: 'theirs' } }],
+    ...[null, 'jwk', [], {}, { ...DPOP_KEY, d: undefined }, { ...DPOP_KEY, d: `${VALUE}x` }, { ...DPOP_KEY, y: 7 }].map(
+      (key): [string, object] => ['upstream.dpop_key', { upstream: { refresh_token: 'theirs', dpop_key: key } }],
+    ),
+    ['upstream.dpop_key', { upstream: { refresh_token: 'theirs', dpop_key: { ...DPOP_KEY, crv: 'P-384' } } }],
   ])('refuses a wrong %s: %j', async (field, wrong) => {
     const { call, logins } = await startBackend();
     const principal = field === 'principal' ? {} : { principal: 'alice' };
@@ -100,6 +106,13 @@ describe('the routes of a login', () => {
       204,
       {},
       ['putUpstream', LOGIN_ID, { refresh_token: 'theirs' }],
+    ],
+    [
+      `${ONE}/upstream`,
+      { method: 'PUT', body: { refresh_token: 'theirs', dpop_key: { ...DPOP_KEY, kid: 'k', alg: 'ES256' } } },
+      204,
+      {},
+      ['putUpstream', LOGIN_ID, { refresh_token: 'theirs', dpop_key: DPOP_KEY }],
     ],
     [
       `${ONE}/upstream`,
