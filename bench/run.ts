@@ -26,7 +26,7 @@ ${Object.entries(BENCHMARKS)
   .map(([name, { help }]) => `  ${name.padEnd(10)} ${help}`)
   .join('\n')}
 
-Trust the ratios, not the absolute figures. Needs Linux, redis-server and about 16,000 file descriptors.`;
+Trust the ratios, not the absolute figures. Needs Linux, redis-server and about 17,000 file descriptors.`;
 
 const { values, positionals } = parseArgs({ options: { help: { type: 'boolean' } }, allowPositionals: true });
 const names = positionals.length === 0 ? Object.keys(BENCHMARKS) : positionals;

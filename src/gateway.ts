@@ -92,7 +92,12 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
       });
     },
   });
-  const login = openLogins(config, store.logins, { secret, log, release: (owned) => sessions.releaseOwned(owned) });
+  const login = openLogins(config, store.logins, {
+    secret,
+    log,
+    telemetry: metrics,
+    release: (owned) => sessions.releaseOwned(owned),
+  });
 
   const server = createGatewayServer({
     host: config.host,
@@ -140,6 +145,7 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
       contentType: metrics.contentType,
       render() {
         sessions.report();
+        login?.live.report();
         return metrics.render();
       },
     },

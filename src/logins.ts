@@ -9,6 +9,7 @@ import { createJwtVerifier } from './login/jwt.js';
 import { LiveLogins } from './login/live-logins.js';
 import { Logins } from './login/logins.js';
 import type { LoginTimings, OwnedSession } from './login/ports.js';
+import type { LoginTelemetry } from './login/telemetry.js';
 import { Upstream, type UpstreamOptions } from './login/upstream.js';
 import type { LoginStores } from './store.js';
 
@@ -27,6 +28,8 @@ const TOUCH_EVERY_MS = 60_000;
 /** Several touches fit into the idle time of a login. */
 const TOUCHES_PER_IDLE = 4;
 const RETENTION_MS = 86_400_000;
+/** Whatever logins last: the application's JWTs may last longer. */
+const MARK_TTL_MS = 400 * 86_400_000;
 
 export function loginTimings(config: Config): LoginTimings {
   return {
@@ -44,18 +47,23 @@ export function loginTimings(config: Config): LoginTimings {
 export function openLogins(
   config: Config,
   stores: LoginStores,
-  parts: { secret: string; log: Log; release(sessions: readonly OwnedSession[]): Promise<void> },
+  parts: {
+    secret: string;
+    log: Log;
+    telemetry: LoginTelemetry;
+    release(sessions: readonly OwnedSession[]): Promise<void>;
+  },
 ): LoginParts | undefined {
   const modes = config.auth ?? [];
   if (!modes.includes('login') && !modes.includes('jwt')) return undefined;
-  const { log } = parts;
+  const { log, telemetry } = parts;
   const secrets = parseSecrets(parts.secret);
   const jwt = modes.includes('jwt') ? jwtOptions(config) : undefined;
   const { signingKeys } = config;
   const signing =
     signingKeys === undefined ? SigningKeys.ofSecrets(secrets) : SigningKeys.ofSeeds(parseSigningKeys(signingKeys));
   const clock = systemClock;
-  const upstream = openUpstream(config, stores, { secrets, clock, log });
+  const upstream = openUpstream(config, stores, { secrets, clock, log, telemetry });
 
   const logins = new Logins({
     ...stores,
@@ -65,14 +73,17 @@ export function openLogins(
     ...(upstream !== undefined && { upstream }),
     clock,
     log,
+    telemetry,
     settings: {
       accessTokenTtlMs: config.accessTokenTtlMs,
       ticketTtlMs: config.ticketTtlMs,
       codeTtlMs: CODE_TTL_MS,
+      repeatableMs: RETENTION_MS / 2,
       loginIdleMs: config.loginIdleMs,
       loginMaxMs: config.loginMaxMs,
       ...(config.publicUrl !== undefined && { publicUrl: config.publicUrl }),
-      markTtlMs: config.loginMaxMs,
+      markTtlMs: MARK_TTL_MS,
+      jwtOnly: !modes.includes('login'),
     },
     async released(handle) {
       // Not waited for: while the store is away it is tried for a minute, and the grace period ends by itself.
@@ -82,8 +93,10 @@ export function openLogins(
   const live = new LiveLogins({
     control: stores.control,
     touch: (handle, active) => logins.touch(handle, active),
+    notBeforeMs: (principalHandle) => stores.marks.get(principalHandle),
     clock,
     log,
+    telemetry,
     touchEveryMs: Math.min(TOUCH_EVERY_MS, config.loginIdleMs / TOUCHES_PER_IDLE),
   });
   return {
@@ -100,7 +113,7 @@ export function openLogins(
 function openUpstream(
   config: Config,
   { grants, grantLock: lock }: LoginStores,
-  parts: Pick<UpstreamOptions, 'secrets' | 'clock' | 'log'>,
+  parts: Pick<UpstreamOptions, 'secrets' | 'clock' | 'log' | 'telemetry'>,
 ): Upstream | undefined {
   const providers = upstreamProviders(config);
   if (providers.size === 0) return undefined;

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { envName } from '../config/names.js';
 import type { Config } from '../config.js';
 import type { Gateway } from '../gateway.js';
 import { runGateway } from './run-gateway.js';
@@ -13,25 +14,37 @@ const DEV_DEFAULTS: CommandDefaults = {
   allowLoopbackHttp: true,
 };
 
-function greeting({ address, internalAddress }: Gateway, config: Config): string {
-  const store = config.redisUrl === undefined ? 'State is in memory' : 'State is in Redis';
-  return `Holdfast for development: http://${address}/
-
-  Open it in two tabs: one owns the session, the other watches. Reload or close the owner and see who has it then.
-
-  By hand:     npx wscat -s holdfast.v1 -c ws://${address}/v1/connect
-               {"type":"subscribe","session_id":"demo"}
-  Health:      http://${internalAddress}/readyz
-  Metrics:     http://${internalAddress}/metrics
-
-  ${store}, unset secrets end with this process, and everybody may do everything. \`holdfast serve\` is for production.
-  Ctrl-C stops.
-`;
+/** How to use it, as the settings allow. */
+function greeting({ address, internalAddress }: Gateway, { auth = [], access, apiKey, redisUrl }: Config): string {
+  const hasLogins = auth.includes('login');
+  const key = envName('apiKey');
+  const store = redisUrl === undefined ? 'State is in memory' : 'State is in Redis';
+  const rights = access === 'open' ? 'everybody may do everything' : 'access goes by rules';
+  const lines = [
+    `Holdfast for development: http://${address}/`,
+    '',
+    'Open it in two tabs: one owns the session, the other watches. Reload or close the owner and see who has it then.',
+    hasLogins && 'Log in there with any name, and stay logged in until you log out.',
+    '',
+    auth.includes('anonymous') && `By hand:     npx wscat -s holdfast.v1 -c ws://${address}/v1/connect`,
+    auth.includes('anonymous') && '             {"type":"subscribe","session_id":"demo"}',
+    hasLogins && apiKey !== undefined && `Logins:      POST http://${address}/v1/logins, with ${key}`,
+    hasLogins &&
+      apiKey === undefined &&
+      `Logins:      set ${key} (\`holdfast keygen\`) to create them from a backend of yours`,
+    `Health:      http://${internalAddress}/readyz`,
+    `Metrics:     http://${internalAddress}/metrics`,
+    '',
+    `${store}, unset secrets end with this process, and ${rights}. \`holdfast serve\` is for production.`,
+    'Ctrl-C stops.',
+  ];
+  const [title, ...rest] = lines.filter((line) => line !== false);
+  return `${[title, ...rest.map((line) => line && `  ${line}`)].join('\n')}\n`;
 }
 
 export function devCommand(): Command {
   const command = new Command('dev').description(
-    'run a gateway for trying out: anonymous, open, in memory, with a page on /',
+    'run a gateway for trying out: open, in memory, with a page on / that logs in whoever says a name',
   );
   return addSettings(command, DEV_DEFAULTS).action(async () => {
     const { config } = usableSettings(command, { ...DEV_DEFAULTS, secret: newSecret() }, false);

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { conflicts } from '../config/conflicts.js';
 import { ConfigError, type LoadedConfig, loadConfig } from '../config/load.js';
 import { bareSchema, envName, flagName, infoOf, SECRET_NAMES } from '../config/names.js';
+import { DAY_MS } from '../config/units.js';
 import { type Config, configSchema, SETTING_NAMES, type SettingName } from '../config.js';
 
 export type CommandDefaults = Partial<Config>;
@@ -25,7 +26,8 @@ function description(name: SettingName, defaults: CommandDefaults): string {
   const { help, unit = '', defaultText } = infoOf(name);
   const value = defaults[name] ?? (defaultText === undefined ? configSchema.shape[name].parse(undefined) : undefined);
   const text = value === undefined ? defaultText : `${JSON.stringify(value).replace(/["[\]]/g, '')} ${unit}`.trim();
-  return text === undefined ? help : `${help} (default: ${text})`;
+  const days = unit === 'ms' && Number(value) >= DAY_MS ? `, ${Number(value) / DAY_MS} days` : '';
+  return text === undefined ? help : `${help} (default: ${text}${days})`;
 }
 
 const FILE_ONLY = SETTING_NAMES.filter((name) => infoOf(name).fileOnly).join(', ');

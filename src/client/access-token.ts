@@ -1,3 +1,5 @@
+import type { AccessToken } from './login-info.js';
+
 /** What the client itself reads in an access token. It trusts none of it: the gateway and the application verify. */
 export interface AccessTokenClaims {
   login_id?: string;
@@ -17,11 +19,26 @@ export function claimsOf(token: string): AccessTokenClaims {
   }
 }
 
-/**
- * Until when to use a token that has just been received, by this machine's clock. Its own times are the gateway's, which
- * may differ by any amount: what counts is how long it lasts.
- */
-export function usableUntilMs(token: string, expiresAtMs: number, nowMs: number): number {
-  const { iat, exp } = claimsOf(token);
-  return typeof iat === 'number' && typeof exp === 'number' ? nowMs + (exp - iat) * 1_000 : expiresAtMs;
+/** An access token with less than this left is not handed out: a request takes time. */
+const MARGIN_MS = 10_000;
+
+/** A token that has just been received. */
+export class HeldToken {
+  readonly token: AccessToken;
+  readonly #fromMs: number;
+  readonly #untilMs: number;
+
+  /** @param nowMs by this machine's clock, which may differ from the gateway's by any amount: what counts is how long it lasts */
+  constructor(token: AccessToken, nowMs: number) {
+    const { iat, exp } = claimsOf(token.accessToken);
+    const isTold = typeof iat === 'number' && typeof exp === 'number';
+    this.token = token;
+    this.#fromMs = nowMs;
+    this.#untilMs = isTold ? nowMs + (exp - iat) * 1_000 : token.expiresAt;
+  }
+
+  /** A clock that was set back does not tell how long ago the token came. */
+  isUsable(nowMs: number): boolean {
+    return nowMs >= this.#fromMs && nowMs < this.#untilMs - MARGIN_MS;
+  }
 }

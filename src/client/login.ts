@@ -1,5 +1,5 @@
 /** A person's login at the gateway, as a page or a program has it. */
-import { claimsOf, usableUntilMs } from './access-token.js';
+import { claimsOf, HeldToken } from './access-token.js';
 import { bounded } from './bounded.js';
 import { type ConnectionLogin, ticketOf } from './connection-login.js';
 import { Emitter } from './emitter.js';
@@ -44,8 +44,6 @@ export interface LoginEvents {
   ended: { reason: string };
 }
 
-/** An access token with less than this left is not handed out: a request takes time. */
-const MARGIN_MS = 10_000;
 const GATEWAY_KEY = 'holdfast:gateway';
 
 /**
@@ -62,14 +60,18 @@ export class LoginClient implements ConnectionLogin {
   readonly #refreshing = new SingleFlight<AccessToken>();
   readonly #closed = new AbortController();
   readonly #unlisten: () => void;
-  #exchanging: { code: string; done: Promise<AccessToken> } | undefined;
-  #current: (AccessToken & { usableUntilMs: number }) | undefined;
+  #exchanging: { code: string; done: Promise<AccessToken>; pending: boolean } | undefined;
+  /** The refresh that is on its way: its answer would set the cookie, whatever has become of the login meanwhile. */
+  #refreshSent: AbortController | undefined;
+  #current: HeldToken | undefined;
+  /** The login that this page, or another tab, is known to have. */
+  #loginId: string | undefined;
   /** Rises when this page itself logs in or out, which is news to whatever is under way. */
   #epoch = 0;
   /** `ended` was told of, and nobody has logged in since. */
   #over = false;
-  /** Of a logout that the gateway has not confirmed. */
-  #leaving: Credentials | undefined;
+  /** A logout that the gateway has not confirmed, with what tells it whose. Nothing else is asked for meanwhile. */
+  #leaving: { credentials: Credentials | undefined } | undefined;
 
   /** @internal Use `createLogin`. */
   constructor(options: LoginOptions) {
@@ -101,19 +103,29 @@ export class LoginClient implements ConnectionLogin {
    */
   exchange(code: string, gateway?: string): Promise<AccessToken> {
     if (this.#exchanging?.code === code) return this.#exchanging.done;
-    if (gateway !== undefined) this.#storage.setItem(GATEWAY_KEY, new URL(gateway).origin);
+    const named = gateway === undefined ? null : new URL(gateway).origin;
+    const origin = gatewayOrigin(this.#url, named, originOfPage());
     const epoch = this.#renounce();
     const done = this.#retrying(async (signal) => {
       const credentials = { credentials: this.#keeper.cookies };
-      const body = { login_code: code };
-      const answer = await this.#send({ method: 'POST', path: 'exchange', body, credentials }, signal);
-      if (epoch !== this.#epoch) throw new ClientError('no_login', 'a logout or another login came meanwhile');
-      return this.#take(answer as LoginAnswer);
+      const request = { method: 'POST', path: 'exchange', body: { login_code: code }, credentials } as const;
+      const answer = (await this.#send(request, signal, origin)) as LoginAnswer;
+      if (epoch !== this.#epoch) {
+        this.#abandon(answer, signal, origin);
+        throw new ClientError('no_login', 'a logout or another login came meanwhile');
+      }
+      if (named === null) this.#storage.removeItem(GATEWAY_KEY);
+      else this.#storage.setItem(GATEWAY_KEY, named);
+      return this.#take(answer);
     });
-    this.#exchanging = { code, done };
-    done.catch(() => {
-      if (this.#exchanging?.done === done) this.#exchanging = undefined;
-    });
+    const exchanging = { code, done, pending: true };
+    this.#exchanging = exchanging;
+    done.then(
+      () => (exchanging.pending = false),
+      () => {
+        if (this.#exchanging === exchanging) this.#exchanging = undefined;
+      },
+    );
     return done;
   }
 
@@ -124,10 +136,10 @@ export class LoginClient implements ConnectionLogin {
    */
   refresh(): Promise<AccessToken> {
     return this.#refreshing.run(() =>
-      this.#retrying(async (signal) => {
+      this.#asking(async (signal) => {
         const epoch = this.#epoch;
         const before = await this.#keeper.mark();
-        const answer = (await this.#request('POST', 'refresh', signal)) as LoginAnswer;
+        const answer = (await this.#refreshRequest(signal)) as LoginAnswer;
         const kept = await this.#keeper.mark();
         // Another tab that refreshed at the same time was given the same successor.
         if (epoch !== this.#epoch || (kept !== before && kept !== this.#keeper.markOf(answer))) {
@@ -140,8 +152,7 @@ export class LoginClient implements ConnectionLogin {
 
   /** The access token at hand, or a fresh one. @throws as `refresh` */
   async accessToken(): Promise<string> {
-    const current = this.#current;
-    if (current !== undefined && Date.now() < current.usableUntilMs - MARGIN_MS) return current.accessToken;
+    if (this.#current?.isUsable(Date.now())) return this.#current.token.accessToken;
     return (await this.refresh()).accessToken;
   }
 
@@ -153,7 +164,7 @@ export class LoginClient implements ConnectionLogin {
 
   /** @throws as `refresh` */
   async me(): Promise<LoginInfo> {
-    return (await this.#retrying((signal) => this.#request('GET', 'me', signal))) as LoginInfo;
+    return (await this.#asking((signal) => this.#request('GET', 'me', signal))) as LoginInfo;
   }
 
   /**
@@ -161,27 +172,31 @@ export class LoginClient implements ConnectionLogin {
    * @throws as `refresh`; `upstream_reauth_required` when the person has to give consent anew, `not_found`, `forbidden`
    */
   async upstream(): Promise<UpstreamAccessToken> {
-    return (await this.#retrying((signal) => this.#request('POST', 'upstream', signal))) as UpstreamAccessToken;
+    return (await this.#asking((signal) => this.#request('POST', 'upstream', signal))) as UpstreamAccessToken;
   }
 
   /**
    * Ends the login here at once, and at the gateway, which closes its connections.
-   * @throws ClientError when the gateway could not be told; call it again
+   * @throws ClientError when the gateway could not be told, and whatever `refreshTokens` throws; call it again
    */
   async logout(): Promise<void> {
-    const credentials = (await this.#keeper.credentials()) ?? this.#leaving;
-    this.#renounce();
-    await this.#keeper.forget();
+    const leaving = { credentials: this.#leaving?.credentials };
+    const epoch = this.#renounce();
+    this.#leaving = leaving;
     this.#end('logout');
-    if (credentials === undefined) return;
-    this.#leaving = credentials;
-    await this.#retrying((signal) => this.#send({ method: 'POST', path: 'logout', credentials }, signal)).catch(
-      (error: unknown) => {
-        // It had ended already.
-        if (!endsLogin(error) && !isUnauthorized(error)) throw error;
-      },
-    );
-    this.#leaving = undefined;
+    const { requestTimeoutMs } = this.#limits;
+    const kept = await bounded(() => this.#keeper.credentials(), requestTimeoutMs, this.#closed.signal);
+    const credentials = (leaving.credentials = kept ?? leaving.credentials);
+    if (epoch === this.#epoch) await bounded(() => this.#keeper.forget(), requestTimeoutMs, this.#closed.signal);
+    if (credentials !== undefined) {
+      await this.#retrying((signal) => this.#send({ method: 'POST', path: 'logout', credentials }, signal)).catch(
+        (error: unknown) => {
+          // It had ended already.
+          if (!endsLogin(error) && !isUnauthorized(error)) throw error;
+        },
+      );
+    }
+    if (this.#leaving === leaving) this.#leaving = undefined;
   }
 
   /** Ends timers and listeners, not the login. */
@@ -193,17 +208,56 @@ export class LoginClient implements ConnectionLogin {
   /** @internal A token that came over the connection; one of a login that has been left is dropped. */
   renewed(accessToken: string, expiresAt: number): void {
     const { login_id: loginId = '' } = claimsOf(accessToken);
-    if (this.#over || (this.#current !== undefined && this.#current.loginId !== loginId)) return;
+    if (this.#over || this.#exchanging?.pending || (this.#loginId ?? loginId) !== loginId) return;
     this.#hold({ loginId, accessToken, expiresAt });
+  }
+
+  /**
+   * Tries until it succeeds or cannot. Not beyond a logout that came after the call: what is sent then could log in
+   * again whoever has just left.
+   */
+  #asking<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const epoch = this.#epoch;
+    return this.#retrying(async (signal) => {
+      await this.#exchanged();
+      if (epoch !== this.#epoch && this.#over) throw new ClientError('no_login', 'logged out meanwhile');
+      return work(signal);
+    });
+  }
+
+  /** Before that there is nobody whom a request could be for. */
+  async #exchanged(): Promise<void> {
+    await this.#exchanging?.done.catch(() => {});
+  }
+
+  async #refreshRequest(signal: AbortSignal): Promise<object> {
+    const sent = new AbortController();
+    const abort = () => sent.abort(signal.reason);
+    signal.addEventListener('abort', abort);
+    this.#refreshSent = sent;
+    try {
+      return await this.#request('POST', 'refresh', sent.signal);
+    } finally {
+      signal.removeEventListener('abort', abort);
+      if (this.#refreshSent === sent) this.#refreshSent = undefined;
+    }
+  }
+
+  /** Ends a login that came too late for anybody to have it. */
+  #abandon({ access_token: token }: LoginAnswer, signal: AbortSignal, origin: string): void {
+    const credentials = { credentials: 'omit', authorization: `Bearer ${token}` } as const;
+    this.#send({ method: 'POST', path: 'logout', credentials }, signal, origin).catch(() => {});
   }
 
   /** With what is kept now. An answer that ends the login counts only while that is still kept. */
   async #request(method: 'GET' | 'POST', path: AuthRequest['path'], signal: AbortSignal): Promise<object> {
+    await this.#exchanged();
     const epoch = this.#epoch;
     const mark = await this.#keeper.mark();
     const credentials = await this.#keeper.credentials();
     try {
-      if (credentials === undefined) throw new ClientError('no_login', 'nobody is logged in');
+      if (credentials === undefined || this.#leaving !== undefined)
+        throw new ClientError('no_login', 'nobody is logged in');
       return await this.#send({ method, path, credentials }, signal);
     } catch (error) {
       const ending = isUnauthorized(error) ? new ClientError('no_login', 'nobody is logged in') : error;
@@ -217,12 +271,13 @@ export class LoginClient implements ConnectionLogin {
   }
 
   async #superseded(): Promise<ClientError> {
-    if ((await this.#keeper.mark()) === undefined) return new ClientError('no_login', 'logged out meanwhile');
+    const isLoggedOut = (await this.#keeper.mark()) === undefined && !this.#exchanging?.pending;
+    if (isLoggedOut) return new ClientError('no_login', 'logged out meanwhile');
     return new ClientError('superseded', 'another tab changed the login meanwhile');
   }
 
-  #send(request: AuthRequest, signal: AbortSignal): Promise<object> {
-    return sendAuthRequest(this.#fetch, this.gateway, request, signal);
+  #send(request: AuthRequest, signal: AbortSignal, origin = this.gateway): Promise<object> {
+    return sendAuthRequest(this.#fetch, origin, request, signal);
   }
 
   #retrying<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
@@ -243,11 +298,13 @@ export class LoginClient implements ConnectionLogin {
       throw new ClientError('no_login', 'logged out meanwhile');
     }
     this.#over = false;
+    this.#leaving = undefined;
     return this.#hold({ loginId, accessToken, expiresAt });
   }
 
   #hold(token: AccessToken): AccessToken {
-    this.#current = { ...token, usableUntilMs: usableUntilMs(token.accessToken, token.expiresAt, Date.now()) };
+    this.#current = new HeldToken(token, Date.now());
+    this.#loginId = token.loginId;
     this.#events.emit('renewed', token);
     return token;
   }
@@ -255,8 +312,10 @@ export class LoginClient implements ConnectionLogin {
   /** Whatever is under way belongs to the past. @returns the new epoch */
   #renounce(): number {
     this.#refreshing.leave();
+    this.#refreshSent?.abort();
     this.#exchanging = undefined;
     this.#current = undefined;
+    this.#loginId = undefined;
     this.#epoch++;
     return this.#epoch;
   }
@@ -268,10 +327,17 @@ export class LoginClient implements ConnectionLogin {
   }
 
   #onOtherTab(loginId: string | null): void {
-    if (loginId !== null && loginId === this.#current?.loginId) return;
-    this.#renounce();
-    if (loginId === null) this.#end('logout');
-    else this.#over = false;
+    if (loginId === null) {
+      // What ended there is not what is just beginning here.
+      if (this.#exchanging?.pending) return;
+      this.#renounce();
+      this.#end('logout');
+    } else if (loginId !== this.#loginId) {
+      this.#renounce();
+      this.#loginId = loginId;
+      this.#over = false;
+      this.#leaving = undefined;
+    }
   }
 }
 

@@ -45,7 +45,9 @@ export class Renewal {
   /** @returns whether the error was the answer to the renewal */
   refused({ id, code, message, retryable, retry_after_ms: retryAfterMs }: ErrorMessage): boolean {
     if (id === undefined || id !== this.#requestId) return false;
-    if (retryable) {
+    // The application may have given the JWT that it still has, and soon give its successor.
+    const isStale = this.#link.getAccessToken !== undefined && code === 'invalid_field';
+    if (retryable || isStale) {
       this.#askAgain(retryAfterMs);
     } else {
       this.stop();

@@ -6,7 +6,10 @@ import { DAY_MS } from './units.js';
 const graceMs = () => integer(500, DAY_MS);
 const handoverPolicy = () => oneOf(['next_subscriber', 'oldest_watcher', 'explicit_claim']);
 const pattern = (what: string) =>
-  text(/^(?=[^*]*(\*+[^*]*){0,3}$)[^\s]{1,256}$/, `${what}: 1 to 256 characters without spaces, at most 3 of them *`);
+  text(
+    /^(?=[^\s]{1,256}$)[^*]*(?:\*+(?!\*)[^*]*){0,3}$/,
+    `${what}: 1 to 256 characters without spaces, at most 3 of them *`,
+  );
 
 const namespaceSettings = z.strictObject(
   {

@@ -73,8 +73,11 @@ export interface Principal {
   expiresAtMs: number;
 }
 
+/** Whether nobody waits for the answer any more. */
+export type IsGone = () => boolean;
+
 export type Credential =
-  | { kind: 'refresh_token'; token: string }
+  | { kind: 'refresh_token'; token: string; isGone?: IsGone }
   /** An access token of a login, or the application's own JWT. */
   | { kind: 'bearer'; token: string };
 
@@ -96,7 +99,7 @@ export interface LoginApi {
   /** @param origin undefined for callers that are no browsers @throws `invalid_login_code` */
   exchange(code: string, origin: string | undefined): Promise<IssuedTokens>;
   /** @throws `invalid_refresh_token`, `refresh_token_reused`, `login_ended` */
-  refresh(refreshToken: string): Promise<IssuedTokens>;
+  refresh(refreshToken: string, isGone?: IsGone): Promise<IssuedTokens>;
   /** @throws `invalid_credential`, `invalid_refresh_token`, `refresh_token_reused`, `login_ended` */
   authenticate(credential: Credential): Promise<Principal>;
   /** The login behind a credential. @throws as `authenticate`; `no_login` for the application's own JWT */

@@ -1,4 +1,5 @@
 import { MacKey } from '../crypto/secrets.js';
+import type { Clock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
 import { HoldfastError } from '../protocol/errors.js';
 import { isObject } from '../protocol/validate.js';
@@ -9,6 +10,7 @@ import { loginHandle, newLoginId, principalHandle } from './handles.js';
 import type { Issuer } from './issuer.js';
 import type { LoginSettings, LoginsOptions, LoginUpstream } from './options.js';
 import type { CreateLoginResult, LoginRecord, LoginStore } from './ports.js';
+import type { LoginTelemetry } from './telemetry.js';
 import { LoginCodes } from './tickets.js';
 
 /** What names a new login, and its creation should the request come again. */
@@ -24,7 +26,9 @@ export class Creation {
   readonly #store: LoginStore;
   readonly #upstream: LoginUpstream | undefined;
   readonly #settings: LoginSettings;
+  readonly #clock: Clock;
   readonly #log: Log;
+  readonly #telemetry: LoginTelemetry;
   readonly #codes: LoginCodes;
   readonly #issuer: Issuer;
   readonly #ending: Ending;
@@ -34,7 +38,9 @@ export class Creation {
     this.#store = options.store;
     this.#upstream = options.upstream;
     this.#settings = options.settings;
+    this.#clock = options.clock;
     this.#log = options.log;
+    this.#telemetry = options.telemetry;
     this.#codes = new LoginCodes({ oneTime: options.oneTime, ttlMs: options.settings.codeTtlMs });
     this.#issuer = issuer;
     this.#ending = ending;
@@ -72,6 +78,7 @@ export class Creation {
       tokenHash: this.#issuer.refresh.hash(token),
     });
     if ((result !== 'created' && result !== 'replayed') || login?.state !== 'active') throw refusalOf(result, request);
+    if (result === 'created') this.#telemetry.loginCreated();
     this.#log.info({ login: login.handle, result }, 'login created');
     await this.#storeGrant(request, result, login);
     if (login.generation === 1) await this.#codes.put(code, loginId, origin);
@@ -94,22 +101,26 @@ export class Creation {
     if (idempotencyKey === undefined) {
       return { loginId: chosenId ?? newLoginId(), code: this.#codes.generate(), requestHash: '' };
     }
-    const idUnder = (key: MacKey) => chosenId ?? newLoginId(key.mac('login', idempotencyKey));
-    const key = await this.#keyOf(idUnder);
-    const loginId = idUnder(key);
-    const requestHash = key.mac('request', canonical(request)).toString('base64url');
-    const code = this.#codes.generate(key.mac('code', idempotencyKey, loginId, requestHash));
+    const name = await this.#nameOf(idempotencyKey);
+    const loginId = chosenId ?? name.loginId;
+    const requestHash = name.key.mac('request', canonical(request)).toString('base64url');
+    const code = this.#codes.generate(name.key.mac('code', idempotencyKey, loginId, requestHash));
     return { loginId, code, requestHash };
   }
 
-  /** The secret under which the login was made, while secrets are replaced; else the first. */
-  async #keyOf(idUnder: (key: MacKey) => string): Promise<MacKey> {
-    if (this.#keys.length > 1) {
-      for (const key of this.#keys) {
-        if ((await this.#store.read(loginHandle(idUnder(key)))) !== undefined) return key;
-      }
+  /**
+   * What the key names: the login that there is under this period or the last and any of the secrets; else a new one,
+   * under the first. No id comes back once its record is gone: tokens of the login that had it would count again.
+   */
+  async #nameOf(idempotencyKey: string): Promise<{ loginId: string; key: MacKey }> {
+    const period = Math.floor(this.#clock.wallMs() / this.#settings.repeatableMs);
+    const [first, ...others] = [period, period - 1].flatMap((at) =>
+      this.#keys.map((key) => ({ loginId: newLoginId(key.mac('login', idempotencyKey, String(at))), key })),
+    );
+    for (const name of others) {
+      if ((await this.#store.read(loginHandle(name.loginId))) !== undefined) return name;
     }
-    return this.#keys[0];
+    return first as NonNullable<typeof first>;
   }
 
   async #storeGrant(request: CreateLoginRequest, result: CreateLoginResult, { handle }: LoginRecord): Promise<void> {

@@ -1,19 +1,22 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
 import { HoldfastError } from '../protocol/errors.js';
-import type { Credential, Principal } from './api.js';
+import type { Credential, IsGone, Principal } from './api.js';
 import { type Ending, loginEnded } from './ending.js';
 import { isPrincipal, loginHandle, principalHandle } from './handles.js';
 import type { Issuer } from './issuer.js';
 import { CredentialError, type JwtVerifier } from './jwt.js';
 import type { LoginsOptions } from './options.js';
-import type { LoginRecord, LoginStore, PresentResult, PrincipalMarks } from './ports.js';
+import type { LoginRecord, LoginStore, PresentedToken, PresentResult, PrincipalMarks } from './ports.js';
 import type { RefreshToken } from './refresh-token.js';
+import type { LoginTelemetry } from './telemetry.js';
 import { VerifiedTokens } from './verified-tokens.js';
 import { rightsOf } from './views.js';
 
 /** The application's JWTs may last for long, and a key of theirs be withdrawn. */
 const JWT_REMEMBERED_MS = 300_000;
+const HEARD_AFTER_MS = 50;
 
 interface Verified {
   principal: Principal;
@@ -33,8 +36,10 @@ export class Credentials {
   readonly #store: LoginStore;
   readonly #marks: PrincipalMarks;
   readonly #jwt: JwtVerifier | undefined;
+  readonly #jwtOnly: boolean;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #telemetry: LoginTelemetry;
   readonly #issuer: Issuer;
   readonly #ending: Ending;
   readonly #verified = new VerifiedTokens<Verified>();
@@ -43,8 +48,10 @@ export class Credentials {
     this.#store = options.store;
     this.#marks = options.marks;
     this.#jwt = options.jwt;
+    this.#jwtOnly = options.settings.jwtOnly === true;
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#telemetry = options.telemetry;
     this.#issuer = issuer;
     this.#ending = ending;
   }
@@ -58,7 +65,9 @@ export class Credentials {
     const nowMs = this.#clock.wallMs();
     try {
       const { principal } = await this.#verified.get(token, nowMs, () =>
-        this.#issuer.access.recognises(token) ? this.#verifyAccessToken(token, nowMs) : this.#verifyJwt(token, nowMs),
+        !this.#jwtOnly && this.#issuer.access.recognises(token)
+          ? this.#verifyAccessToken(token, nowMs)
+          : this.#verifyJwt(token, nowMs),
       );
       return principal;
     } catch (error) {
@@ -70,7 +79,7 @@ export class Credentials {
   /** @returns the login as well where there is one @throws as LoginApi.authenticate */
   async resolve(credential: Credential): Promise<{ principal: Principal; login?: LoginRecord }> {
     if (credential.kind === 'refresh_token') {
-      const { login } = await this.present(credential.token, false);
+      const { login } = await this.present(credential.token, false, credential.isGone);
       return { principal: principalOf(login), login };
     }
     const principal = await this.verify(credential.token);
@@ -87,8 +96,8 @@ export class Credentials {
    * @param rotate false to check only
    * @throws HoldfastError `invalid_refresh_token`, `refresh_token_reused`, `login_ended`
    */
-  async present(text: string, rotate: boolean): Promise<Presentation & { login: LoginRecord }> {
-    const presentation = await this.examine(text, rotate);
+  async present(text: string, rotate: boolean, isGone?: IsGone): Promise<Presentation & { login: LoginRecord }> {
+    const presentation = await this.examine(text, rotate, isGone);
     const { result, login } = presentation;
     if (result === 'ended') throw loginEnded(login);
     if (result === 'reused') {
@@ -99,23 +108,48 @@ export class Credentials {
   }
 
   /** As `present`, also of a login that is over. @throws HoldfastError `invalid_refresh_token` for none from here */
-  async examine(text: string, rotate: boolean): Promise<Presentation> {
+  async examine(text: string, rotate: boolean, isGone?: IsGone): Promise<Presentation> {
     const { refresh } = this.#issuer;
-    const token = refresh.read(text);
+    const token = this.#jwtOnly ? 'logins_off' : refresh.read(text);
+    const count: LoginTelemetry['loginRefreshed'] = (result) => {
+      if (rotate) this.#telemetry.loginRefreshed(result);
+    };
     if (typeof token === 'string') {
+      count('invalid');
       this.#log.warn({ reason: token }, 'refresh token refused');
       throw invalidRefreshToken();
     }
     const handle = loginHandle(token.loginId);
-    const { result, login } = await this.#store.present(handle, {
+    const presented = {
       generation: token.generation,
       tokenHash: refresh.hash(token),
       successorHash: refresh.hash(refresh.successor(token)),
       rotate,
+    };
+    const { result, login } = await this.#presentToStore(handle, presented, isGone).catch((error: unknown) => {
+      count('error');
+      throw error;
     });
+    count(result);
     this.#note(result, { login: handle, generation: token.generation, current: login?.generation });
-    if (result === 'reused' && login !== undefined) await this.#ending.announce(login);
+    if (result === 'reused' && login?.state === 'revoked') {
+      this.#telemetry.loginEnded('token_reuse');
+      await this.#ending.announce(login);
+    }
     return { token, handle, result, ...(login !== undefined && { login }) };
+  }
+
+  /**
+   * A request may be executed long after it was sent, by a node that was stopped or over a network that was cut, when
+   * its client has gone on elsewhere: that is no theft. So a family is revoked only while somebody is there to hear it,
+   * and by a call that is sent after the answer that there is reason to.
+   */
+  async #presentToStore(handle: string, token: PresentedToken, isGone: IsGone = () => false) {
+    const first = await this.#store.present(handle, { ...token, spare: true });
+    if (first.result !== 'reused') return first;
+    // The end of a connection is read after what came over it.
+    await sleep(HEARD_AFTER_MS);
+    return isGone() ? first : this.#store.present(handle, token);
   }
 
   #note(result: PresentResult, fields: { login: string; generation: number; current: number | undefined }): void {

@@ -9,11 +9,13 @@ const PRINCIPAL = /^\P{Cs}{1,256}$/su;
 const LOGIN_ID = /^[A-Za-z0-9_~.-]{32,128}$/;
 
 /** Ends the sentence "… must be". */
-export const PRINCIPAL_RULE = `1 to 256 characters without space around them, not beginning with ${RESERVED_PREFIX}`;
+export const PRINCIPAL_RULE = `1 to 256 characters without space around them, not . or .., not beginning with ${RESERVED_PREFIX}`;
 export const LOGIN_ID_RULE = '32 to 128 characters out of A-Z a-z 0-9 _ ~ . -';
 
 export function isPrincipal(text: string): boolean {
-  return PRINCIPAL.test(text) && text.trim() === text && !text.startsWith(RESERVED_PREFIX);
+  const isPlain = PRINCIPAL.test(text) && text.trim() === text && !text.startsWith(RESERVED_PREFIX);
+  // Routes name principals in their paths, where these would be steps.
+  return isPlain && text !== '.' && text !== '..';
 }
 
 /** True for an id that the application may choose; those made here are among them. */

@@ -3,6 +3,7 @@ import type { Clock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
 import type { CloseReason } from '../protocol/close-codes.js';
 import type { ControlLog, ControlNotice, LoginEndReason } from './ports.js';
+import type { LoginTelemetry } from './telemetry.js';
 
 /** How a connection is closed whose login is over. */
 export type LoginCloseReason = Extract<CloseReason, 'revoked' | 'login_ended' | 'token_reuse'>;
@@ -25,9 +26,12 @@ export interface LiveLoginsOptions {
   control: ControlLog;
   /** Records that the login is in use; `active` when by more than answers to heartbeats. */
   touch(handle: string, active: boolean): Promise<LoginStanding>;
+  /** From when on the application's JWTs for the principal count, ms since 1970. */
+  notBeforeMs(principalHandle: string): Promise<number>;
   clock: Clock;
   log: Log;
-  /** How often a login is touched at most. Must be well below its idle expiry. */
+  telemetry: LoginTelemetry;
+  /** How often a login is touched, or a principal's mark read, at most. Must be well below a login's idle expiry. */
   touchEveryMs?: number;
   pollEveryMs?: number;
 }
@@ -42,16 +46,20 @@ class Group {
   readonly key: string;
   /** Undefined for connections without a login. */
   readonly handle: string | undefined;
+  /** Of those. */
+  readonly principalHandle: string;
   readonly members = new Set<Registration>();
+  /** When the store is asked because of a sign of life. */
   touchDueAtMs = 0;
   /** Frames came that no touch has told of. */
   active = false;
   /** When the store is asked whether the login is over, ms since 1970. */
   askAtMs = Number.POSITIVE_INFINITY;
 
-  constructor(key: string, handle: string | undefined) {
-    this.key = key;
-    this.handle = handle;
+  constructor(identity: LiveIdentity) {
+    this.key = keyOf(identity);
+    this.handle = 'handle' in identity ? identity.handle : undefined;
+    this.principalHandle = 'handle' in identity ? '' : identity.principalHandle;
   }
 }
 
@@ -117,6 +125,8 @@ export class LiveLogins {
   readonly #options: Required<LiveLoginsOptions>;
   readonly #groups = new Map<string, Group>();
   #position = '';
+  /** When the control log was last read to its end, by the monotonic clock. */
+  #readAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #running = false;
   #pollFails = false;
@@ -128,6 +138,7 @@ export class LiveLogins {
 
   /** Reads the control log from its end on. Resolves before the first connection may be registered. */
   async start(): Promise<void> {
+    this.#readAtMs = this.#options.clock.monotonicMs();
     this.#position = await this.#options.control.end();
     this.#running = true;
     this.#schedule();
@@ -138,11 +149,23 @@ export class LiveLogins {
     clearTimeout(this.#timer);
   }
 
+  /** Tells the telemetry how things are now. */
+  report(): void {
+    const { clock, telemetry } = this.#options;
+    let logins = 0;
+    for (const { handle } of this.#groups.values()) if (handle !== undefined) logins += 1;
+    telemetry.liveLogins(logins, clock.monotonicMs() - this.#readAtMs);
+  }
+
   register(identity: LiveIdentity): Registration {
-    const handle = 'handle' in identity ? identity.handle : undefined;
-    const key = 'handle' in identity ? loginKey(identity.handle) : principalKey(identity.principalHandle);
-    let group = this.#groups.get(key);
-    if (group === undefined) this.#groups.set(key, (group = new Group(key, handle)));
+    let group = this.#groups.get(keyOf(identity));
+    if (group === undefined) {
+      group = new Group(identity);
+      this.#groups.set(group.key, group);
+      const { clock, touchEveryMs } = this.#options;
+      // The mark is read when the connection is made; a login is told at once that it is in use.
+      if (group.handle === undefined) group.touchDueAtMs = clock.monotonicMs() + touchEveryMs;
+    }
     const registration = new Registration(this, group, 'handle' in identity ? 0 : identity.issuedAtMs);
     group.members.add(registration);
     return registration;
@@ -159,9 +182,8 @@ export class LiveLogins {
   }
 
   seen(group: Group, active: boolean): void {
-    if (group.handle === undefined) return;
     group.active ||= active;
-    if (this.#options.clock.monotonicMs() >= group.touchDueAtMs) void this.#touch(group, group.handle);
+    if (this.#options.clock.monotonicMs() >= group.touchDueAtMs) void this.#touch(group);
   }
 
   learn(group: Group, standing: LoginStanding): void {
@@ -173,19 +195,20 @@ export class LiveLogins {
     if (group.handle !== undefined && nowMs >= group.askAtMs) {
       // By the store's clock it may have a moment left; and the store may be away.
       group.askAtMs = nowMs + ASK_AGAIN_MS;
-      void this.#touch(group, group.handle);
+      void this.#touch(group);
     }
     return group.askAtMs - nowMs;
   }
 
-  /** A login that has ended without this node hearing of it is found here: the last bound of a revocation. */
-  async #touch(group: Group, handle: string): Promise<void> {
-    const { clock, log, touch, touchEveryMs } = this.#options;
+  /** What has ended without this node hearing of it is found here: the last bound of a revocation. */
+  async #touch(group: Group): Promise<void> {
+    const { clock, log, touch, notBeforeMs, touchEveryMs } = this.#options;
     group.touchDueAtMs = clock.monotonicMs() + touchEveryMs;
     const { active } = group;
     group.active = false;
     try {
-      this.learn(group, await touch(handle, active));
+      if (group.handle === undefined) endIssuedBefore(group, await notBeforeMs(group.principalHandle));
+      else this.learn(group, await touch(group.handle, active));
       this.#touchFails = false;
     } catch (error) {
       group.active ||= active;
@@ -202,7 +225,8 @@ export class LiveLogins {
 
   /** What cannot be read now is read later, from the same position. */
   async #poll(): Promise<void> {
-    const { control, log } = this.#options;
+    const { clock, control, log } = this.#options;
+    const startedMs = clock.monotonicMs();
     try {
       for (let more = true; more; ) {
         const { notices, position } = await control.read(this.#position);
@@ -210,6 +234,7 @@ export class LiveLogins {
         for (const notice of notices) this.#apply(notice);
         more = notices.length > 0;
       }
+      this.#readAtMs = startedMs;
       if (this.#pollFails) log.info({}, 'revocations are read again');
       this.#pollFails = false;
     } catch (error) {
@@ -219,13 +244,9 @@ export class LiveLogins {
   }
 
   #apply(notice: ControlNotice): void {
-    if (notice.kind === 'login_ended') {
-      endAll(this.#groups.get(loginKey(notice.handle)), loginCloseReason(notice.reason));
-      return;
-    }
-    for (const registration of this.#groups.get(principalKey(notice.principalHandle))?.members ?? []) {
-      if (registration.issuedAtMs < notice.notBeforeMs) registration.end('revoked');
-    }
+    const group = this.#groups.get(keyOf(notice));
+    if (notice.kind === 'login_ended') endAll(group, loginCloseReason(notice.reason));
+    else endIssuedBefore(group, notice.notBeforeMs);
   }
 }
 
@@ -233,10 +254,12 @@ function endAll(group: Group | undefined, reason: LoginCloseReason): void {
   for (const registration of group?.members ?? []) registration.end(reason);
 }
 
-function loginKey(handle: string): string {
-  return `login ${handle}`;
+function endIssuedBefore(group: Group | undefined, notBeforeMs: number): void {
+  for (const registration of group?.members ?? []) {
+    if (registration.issuedAtMs < notBeforeMs) registration.end('revoked');
+  }
 }
 
-function principalKey(handle: string): string {
-  return `principal ${handle}`;
+function keyOf(subject: { handle: string } | { principalHandle: string }): string {
+  return 'handle' in subject ? `login ${subject.handle}` : `principal ${subject.principalHandle}`;
 }

@@ -4,6 +4,7 @@ import type {
   CreatedLogin,
   CreateLoginRequest,
   Credential,
+  IsGone,
   IssuedTokens,
   LoginApi,
   LoginPatch,
@@ -21,6 +22,7 @@ import { Issuer } from './issuer.js';
 import type { LoginStanding } from './live-logins.js';
 import type { LoginsOptions, LoginUpstream } from './options.js';
 import type { ControlLog, LoginRecord, LoginStore, PrincipalMarks } from './ports.js';
+import type { LoginTelemetry } from './telemetry.js';
 import { Tickets } from './tickets.js';
 import { eventView, rightsOf, viewOf } from './views.js';
 
@@ -30,8 +32,10 @@ export class Logins implements LoginApi {
   readonly #control: ControlLog;
   readonly #marks: PrincipalMarks;
   readonly #markTtlMs: number;
+  readonly #jwtOnly: boolean;
   readonly #upstream: LoginUpstream | undefined;
   readonly #clock: Clock;
+  readonly #telemetry: LoginTelemetry;
   readonly #tickets: Tickets;
   readonly #issuer: Issuer;
   readonly #ending: Ending;
@@ -44,8 +48,10 @@ export class Logins implements LoginApi {
     this.#control = options.control;
     this.#marks = options.marks;
     this.#markTtlMs = settings.markTtlMs;
+    this.#jwtOnly = settings.jwtOnly === true;
     this.#upstream = options.upstream;
     this.#clock = clock;
+    this.#telemetry = options.telemetry;
     this.#tickets = new Tickets({ oneTime, clock, ttlMs: settings.ticketTtlMs });
     this.#issuer = new Issuer(options);
     this.#ending = new Ending(options);
@@ -109,8 +115,8 @@ export class Logins implements LoginApi {
     await this.#control.append({ kind: 'principal_disconnected', principalHandle: handle, notBeforeMs });
   }
 
-  async refresh(refreshToken: string): Promise<IssuedTokens> {
-    const { result, token, login } = await this.#credentials.present(refreshToken, true);
+  async refresh(refreshToken: string, isGone?: IsGone): Promise<IssuedTokens> {
+    const { result, token, login } = await this.#credentials.present(refreshToken, true, isGone);
     return this.#issuer.tokens(login, result === 'current' ? token : this.#issuer.refresh.successor(token));
   }
 
@@ -126,7 +132,7 @@ export class Logins implements LoginApi {
 
   async logout(credential: Credential): Promise<void> {
     if (credential.kind === 'refresh_token') {
-      const { handle, result } = await this.#credentials.examine(credential.token, false);
+      const { handle, result } = await this.#credentials.examine(credential.token, false, credential.isGone);
       if (result !== 'reused') await this.#ending.end(handle, 'logout');
       return;
     }
@@ -136,18 +142,22 @@ export class Logins implements LoginApi {
   }
 
   async ticket(credential: Credential, origin: string | undefined): Promise<{ ticket: string; expires_at: number }> {
-    return this.#tickets.issue(await this.authenticate(credential), origin);
+    const ticket = await this.#tickets.issue(await this.authenticate(credential), origin);
+    this.#telemetry.ticket('issued');
+    return ticket;
   }
 
   /** Whether its login still lasts, or its principal was disconnected since, is not asked here: `login`, `notBeforeMs`. */
   async takeTicket(ticket: string, origin: string | undefined): Promise<Principal> {
-    const principal = await this.#tickets.take(ticket, origin);
+    const issued = await this.#tickets.take(ticket, origin);
+    const principal = this.#jwtOnly && issued?.login !== undefined ? undefined : issued;
+    const isRefused = principal?.login === undefined && (principal?.expiresAtMs ?? 0) <= this.#clock.wallMs();
+    this.#telemetry.ticket(isRefused ? 'refused' : 'taken');
     if (principal === undefined) {
       throw new HoldfastError('invalid_credential', 'the ticket is unknown, used, over or of another Origin');
     }
-    if (principal.login === undefined && principal.expiresAtMs <= this.#clock.wallMs()) {
+    if (isRefused)
       throw new HoldfastError('invalid_credential', 'the token for which the ticket was given has expired');
-    }
     return principal;
   }
 

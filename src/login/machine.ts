@@ -45,8 +45,8 @@ export const EVENT_FIELDS = {
   end_reason: 'endReason',
 } as const satisfies Record<string, keyof LoginRecord>;
 
-/** Presented tokens that follow each other faster are one activity, so that a burst does not flood the audit stream. */
-const ACTIVITY_STEP_MS = 1_000;
+/** Signs of life that move times by less are not recorded, or one bearer could flush the audit stream with them. */
+const ACTIVITY_STEP_MS = 30_000;
 
 /** The login's beginning; undefined when the end that was asked for is not in the future. */
 export function begin(request: CreateLogin, nowMs: number): StoredLogin | undefined {
@@ -107,9 +107,11 @@ export function lapse(login: StoredLogin, nowMs: number): StoredLogin {
  * not in the future.
  */
 export function touch(login: StoredLogin, change: TouchLogin, nowMs: number): StoredLogin | undefined {
-  const { active, expiresAtMs, attributes = login.attributes, rights = login.rights } = change;
+  const { active, expiresAtMs, attributes, rights } = change;
   if (expiresAtMs !== undefined && expiresAtMs <= nowMs) return undefined;
-  const seen = { ...(active ? slid(login, nowMs) : login), lastSeenAtMs: nowMs, attributes, rights };
+  const alive = active ? slid(login, nowMs) : { ...login, lastSeenAtMs: nowMs };
+  if (expiresAtMs === undefined && attributes === undefined && rights === undefined) return worth(alive, login);
+  const seen = { ...alive, attributes: attributes ?? login.attributes, rights: rights ?? login.rights };
   if (expiresAtMs === undefined) return seen;
   return { ...seen, fixedEnd: true, expiresAtMs: Math.min(expiresAtMs, login.maxExpiresAtMs) };
 }
@@ -120,8 +122,14 @@ function slid(login: StoredLogin, nowMs: number): StoredLogin {
 }
 
 function used(login: StoredLogin, nowMs: number): StoredLogin {
+  return worth(slid(login, nowMs), login);
+}
+
+/** The login with its new times, if one of them moved far enough to be recorded. */
+function worth(alive: StoredLogin, login: StoredLogin): StoredLogin {
   const stepMs = Math.min(ACTIVITY_STEP_MS, login.idleMs / 20);
-  return nowMs - login.lastSeenAtMs < stepMs ? login : slid(login, nowMs);
+  const moved = (time: 'lastSeenAtMs' | 'expiresAtMs') => alive[time] - login[time] >= stepMs;
+  return moved('lastSeenAtMs') || moved('expiresAtMs') ? alive : login;
 }
 
 interface Presented {
@@ -147,8 +155,8 @@ export function present(login: StoredLogin, token: PresentedToken, nowMs: number
     };
     return presentCurrent(adopted, token, nowMs, reuseIntervalMs);
   }
-  if (generation < login.generation) return { result: 'reused', login: end(login, 'token_reuse', nowMs) };
-  return { result: 'unknown', login };
+  if (generation === login.generation) return { result: 'unknown', login };
+  return { result: 'reused', login: token.spare ? login : end(login, 'token_reuse', nowMs) };
 }
 
 /** A predecessor counts until its successor's first use and the reuse interval after that. */

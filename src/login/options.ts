@@ -4,11 +4,14 @@ import type { SigningKeys } from './access-token.js';
 import type { NewUpstreamGrant, UpstreamToken } from './api.js';
 import type { JwtVerifier } from './jwt.js';
 import type { ControlLog, LoginStore, OneTimeStore, PrincipalMarks } from './ports.js';
+import type { LoginTelemetry } from './telemetry.js';
 
 export interface LoginSettings {
   accessTokenTtlMs: number;
   ticketTtlMs: number;
   codeTtlMs: number;
+  /** How long a request may be repeated under its Idempotency-Key, at least; half of what records are kept at least. */
+  repeatableMs: number;
   /** How long a login lasts without activity. */
   loginIdleMs: number;
   /** How long a login lasts at all. */
@@ -17,6 +20,8 @@ export interface LoginSettings {
   publicUrl?: string;
   /** How long a principal's mark is remembered: longer than the application's JWTs last. */
   markTtlMs: number;
+  /** Logins are off: what stands for one, made by other nodes or before, counts for nothing. */
+  jwtOnly?: boolean;
 }
 
 /** Upstream grants, as far as logins pass calls on. */
@@ -38,6 +43,7 @@ export interface LoginsOptions {
   upstream?: LoginUpstream;
   clock: Clock;
   log: Log;
+  telemetry: LoginTelemetry;
   settings: LoginSettings;
   /** Releases the sessions of a login that was ended. May be called again. */
   released?(handle: string): Promise<void>;

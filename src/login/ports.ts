@@ -69,12 +69,14 @@ export interface PresentedToken {
   successorHash: string;
   /** False only checks, for a ticket or a logout; the use still counts as one. */
   rotate: boolean;
+  /** A token that is over is only told as `reused`, and changes nothing. */
+  spare?: boolean;
 }
 
 /**
  * `rotated`: the successor is the current token now. `replayed`: it is already, and the caller gets the same one.
  * `current`: the presented token stays (it is younger than the reuse interval, or nothing was to be rotated).
- * `reused`: the family has just been revoked, `ended`: it had ended before. `unknown`: no such login or token;
+ * `reused`: the family has just been revoked, unless it was to be spared, `ended`: it had ended before. `unknown`: no such login or token;
  * nothing changed.
  */
 export type PresentResult = 'rotated' | 'replayed' | 'current' | 'reused' | 'ended' | 'unknown';

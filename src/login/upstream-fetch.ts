@@ -36,10 +36,14 @@ export interface PostOptions {
  * @throws NoAnswerError
  */
 export async function send(url: URL, options: PostOptions): Promise<Response> {
+  if (options.timeoutMs <= 0) throw new NoAnswerError('no time left', { notSent: true });
   let connected = false;
   let request: ClientRequest | undefined;
   const timeout = new AbortController();
-  const timer = setTimeout(() => timeout.abort(), options.timeoutMs);
+  const abort = () => timeout.abort();
+  // After a stall of this process the timer is late. An answer may lie here unread, and is read before an immediate
+  // runs; but what is not sent by now must not be sent in that moment either, since others may have taken over.
+  const timer = setTimeout(() => (connected ? setImmediate(abort) : abort()), options.timeoutMs);
   try {
     request = open(url, options, timeout.signal);
     // Bytes of the request are written from here on; with TLS only after the handshake.

@@ -3,6 +3,7 @@ import type { Clock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
 import type { UpstreamToken } from './api.js';
 import type { UpstreamFailure, UpstreamGrant, UpstreamGrants } from './ports.js';
+import type { LoginTelemetry } from './telemetry.js';
 import type { UpstreamCommits } from './upstream-commits.js';
 import { misconfigured, reauthRequired, upstreamUnavailable } from './upstream-errors.js';
 import { issuerOf, type RefreshOutcome, refresh, type UpstreamProvider } from './upstream-request.js';
@@ -20,6 +21,7 @@ export interface RotationParts {
   commits: UpstreamCommits<UpstreamToken>;
   clock: Clock;
   log: Log;
+  telemetry: LoginTelemetry;
   allowLoopback: boolean;
 }
 
@@ -50,11 +52,16 @@ export class UpstreamRotation {
   /** Reads the grant until no request for it can be under way any more. */
   async settled(read: () => Promise<FoundGrant>): Promise<FoundGrant> {
     const elapsedMs = this.#stopwatch();
+    const { clock } = this.#parts;
+    let seen = { sendingSinceMs: 0, atMs: 0 };
     for (;;) {
       const found = await read();
       const { sendingSinceMs } = found.grant;
       const { timeoutMs } = found.provider;
-      const endsInMs = sendingSinceMs + timeoutMs + INTENT_MARGIN_MS - found.nowMs;
+      if (sendingSinceMs !== seen.sendingSinceMs) seen = { sendingSinceMs, atMs: clock.monotonicMs() };
+      // The store's clock may have been set back since then, which must not make anybody wait for longer.
+      const startedMs = Math.max(found.nowMs - sendingSinceMs, clock.monotonicMs() - seen.atMs);
+      const endsInMs = timeoutMs + INTENT_MARGIN_MS - startedMs;
       const settlesInMs = Math.min(SETTLE_MS, timeoutMs) - elapsedMs();
       const waitMs = sendingSinceMs === 0 ? 0 : Math.max(endsInMs, settlesInMs);
       if (waitMs <= 0) return found;
@@ -77,7 +84,9 @@ export class UpstreamRotation {
     // Counted from before the record was written, so that others never take for lost what is still under way.
     const timeoutMs = provider.timeoutMs - elapsedMs();
     const outcome = await this.#send(provider, secret, timeoutMs);
-    const fields = { ...about, outcome: outcome.kind, duration_ms: Math.round(elapsedMs()) };
+    const durationMs = elapsedMs();
+    this.#parts.telemetry.upstreamRefreshed(outcome.kind, durationMs);
+    const fields = { ...about, outcome: outcome.kind, duration_ms: Math.round(durationMs) };
     if (outcome.kind !== 'refreshed') {
       const restMs = provider.timeoutMs + INTENT_MARGIN_MS - elapsedMs();
       return this.#failed(handle, sent, outcome, restMs, fields);

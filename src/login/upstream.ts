@@ -6,6 +6,7 @@ import { secureUrl } from '../lib/secure-url.js';
 import { HoldfastError } from '../protocol/errors.js';
 import type { NewUpstreamGrant, UpstreamToken } from './api.js';
 import type { GrantLock, UpstreamGrants } from './ports.js';
+import type { LoginTelemetry } from './telemetry.js';
 import { UpstreamCommits } from './upstream-commits.js';
 import { misconfigured, reauthRequired, upstreamBusy, upstreamUnavailable } from './upstream-errors.js';
 import { importDpopKey, issuerOf, newDpopKey, type UpstreamProvider } from './upstream-request.js';
@@ -20,6 +21,7 @@ export interface UpstreamOptions {
   secrets: readonly Secret[];
   clock: Clock;
   log: Log;
+  telemetry: LoginTelemetry;
   /** For development: providers on this machine, also over http. */
   allowLoopback: boolean;
 }

@@ -33,6 +33,17 @@ export class Metrics {
   readonly #redisEvents = this.#counter('redis_connection_events_total', 'Connections to Redis made and lost', 'event');
   readonly #gaps = this.#counter('subscriber_gaps_total', 'Times when published events may have been missed');
   readonly #probes = this.#counter('probe_failures_total', 'Delivery probes that did not come back in time');
+  readonly #loginsCreated = this.#counter('logins_created_total', 'Logins created');
+  readonly #loginsEnded = this.#counter('logins_ended_total', 'Logins ended by a call; others lapse', 'reason');
+  readonly #loginRefreshes = this.#counter('login_refreshes_total', 'Refresh tokens presented', 'result');
+  readonly #tickets = this.#counter('tickets_total', 'Tickets for upgrades', 'event');
+  readonly #upstreamRefreshes = this.#counter('upstream_refreshes_total', 'Requests to upstream providers', 'result');
+  readonly #upstreamSeconds = this.#histogram(
+    'upstream_refresh_duration_seconds',
+    'How long a request to an upstream provider took',
+  );
+  readonly #liveLogins = this.#gauge('live_logins', 'Logins with connections on this node');
+  readonly #controlLag = this.#gauge('control_log_lag_seconds', 'How long ago revocations were last read');
   readonly #frames = this.#counter('frames_received_total', 'Frames from clients');
   readonly #rateLimited = this.#counter('rate_limited_frames_total', 'Frames answered rate_limited');
   readonly #slow = this.#counter('slow_consumers_total', 'Connections closed because they did not read');
@@ -94,6 +105,32 @@ export class Metrics {
 
   probe(ok: boolean): void {
     if (!ok) this.#probes.inc();
+  }
+
+  loginCreated(): void {
+    this.#loginsCreated.inc();
+  }
+
+  loginEnded(reason: string): void {
+    this.#loginsEnded.inc({ reason });
+  }
+
+  loginRefreshed(result: string): void {
+    this.#loginRefreshes.inc({ result });
+  }
+
+  ticket(event: 'issued' | 'taken' | 'refused'): void {
+    this.#tickets.inc({ event });
+  }
+
+  upstreamRefreshed(result: string, durationMs: number): void {
+    this.#upstreamRefreshes.inc({ result });
+    this.#upstreamSeconds.observe(durationMs / 1000);
+  }
+
+  liveLogins(count: number, controlLagMs: number): void {
+    this.#liveLogins.set(count);
+    this.#controlLag.set(controlLagMs / 1000);
   }
 
   connections(count: number): void {

@@ -5,6 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ErrorCode } from '../protocol/error-codes.js';
 import { HoldfastError } from '../protocol/errors.js';
+import { baseUrl } from './base-url.js';
 
 export interface AuthProxyOptions {
   /** The gateway, such as `https://gateway.internal:8080`. */
@@ -46,8 +47,7 @@ const RESPONSE_HEADERS = ['cache-control', 'content-type', 'retry-after', 'vary'
  * @throws TypeError for a url that is none
  */
 export function authProxy({ url, fetch = globalThis.fetch, timeoutMs = 10_000 }: AuthProxyOptions): Middleware {
-  if (!/^https?:\/\//.test(url)) throw new TypeError('url must begin with http:// or https://');
-  const base = new URL(url).href.replace(/\/$/, '');
+  const base = baseUrl(url);
 
   async function forward(request: Request, response: ServerResponse, path: string): Promise<void> {
     const signal = AbortSignal.timeout(timeoutMs);
@@ -112,13 +112,14 @@ function forwardedHeaders(request: Request): Headers {
 
 /** @throws HoldfastError `payload_too_large` */
 async function bodyOf(request: Request): Promise<Buffer<ArrayBuffer> | undefined> {
-  if (request.method === 'GET') return undefined;
-  if (Number(request.headers['content-length'] ?? 0) > MAX_BYTES) throw tooLarge();
-  if (request.readableEnded || request.body !== undefined) {
-    const { body } = request;
-    return body === undefined ? undefined : Buffer.from(JSON.stringify(body));
-  }
-  return collect(request);
+  const { method, body, headers } = request;
+  const length = Number(headers['content-length'] ?? 0);
+  // Some parsers leave an empty object where there was nothing to parse.
+  if (method === 'GET' || (length === 0 && headers['transfer-encoding'] === undefined)) return undefined;
+  if (length > MAX_BYTES) throw tooLarge();
+  if (!request.readableEnded && body === undefined) return collect(request);
+  if (typeof body === 'string' || Buffer.isBuffer(body)) return Buffer.from(body);
+  return body === undefined ? undefined : Buffer.from(JSON.stringify(body));
 }
 
 async function contentOf(answer: Response): Promise<Buffer> {

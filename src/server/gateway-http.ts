@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fullJitterMs } from '../lib/backoff.js';
 import { ERROR_CODES, type ErrorCode } from '../protocol/error-codes.js';
 import { HoldfastError } from '../protocol/errors.js';
+import { baseUrl } from './base-url.js';
 
 export interface BackendOptions {
   /** The gateway, such as `https://gateway.internal:8080`. */
@@ -31,6 +32,10 @@ export interface BackendRequest {
 
 /** The gateway says that it has not begun: trying again repeats nothing. */
 const NOT_BEGUN: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['rate_limited', 'draining', 'overloaded']);
+/** What no header refuses. */
+const VISIBLE = /^[\x21-\x7e]+$/;
+/** A URL cannot name it: it would mean another path. */
+const NO_SEGMENT = /^\.{0,2}$/;
 const BACKOFF = { baseMs: 100, capMs: 2_000 };
 
 export class GatewayHttp {
@@ -40,15 +45,19 @@ export class GatewayHttp {
 
   /** @throws TypeError for a url that is none, or no key */
   constructor(options: BackendOptions) {
-    if (!/^https?:\/\//.test(options.url)) throw new TypeError('url must begin with http:// or https://');
-    if (options.apiKey === '') throw new TypeError('apiKey must not be empty');
+    // Whoever refuses a header names its value in the error.
+    if (!VISIBLE.test(options.apiKey)) throw new TypeError('apiKey must be visible ASCII characters, and not be empty');
     this.#options = options;
-    this.#base = new URL(options.url).href.replace(/\/$/, '');
+    this.#base = baseUrl(options.url);
     this.#fetch = options.fetch ?? globalThis.fetch;
   }
 
-  /** @throws HoldfastError with the gateway's code; `overloaded` when it could not be reached */
+  /**
+   * @throws HoldfastError with the gateway's code; `overloaded` when it could not be reached
+   * @throws TypeError for a body that is no JSON
+   */
   async send(request: BackendRequest): Promise<unknown> {
+    check(request);
     const { requestTimeoutMs = 5_000, timeoutMs = 15_000 } = this.#options;
     const endMs = performance.now() + timeoutMs;
     for (let attempt = 0; ; attempt++) {
@@ -67,6 +76,7 @@ export class GatewayHttp {
     timeoutMs: number,
   ): Promise<{ answer: unknown } | { error: HoldfastError; answered: boolean }> {
     const search = query === undefined ? '' : `?${new URLSearchParams(query).toString()}`;
+    const content = body && JSON.stringify(body);
     const url = `${this.#base}/v1/${path.map(encodeURIComponent).join('/')}${search}`;
     let response: Response;
     let text: string;
@@ -77,10 +87,10 @@ export class GatewayHttp {
         signal: AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs))),
         headers: {
           Authorization: `Bearer ${accessToken ?? this.#options.apiKey}`,
-          ...(body !== undefined && { 'Content-Type': 'application/json' }),
+          ...(content !== undefined && { 'Content-Type': 'application/json' }),
           ...(idempotencyKey !== undefined && { 'Idempotency-Key': idempotencyKey }),
         },
-        ...(body !== undefined && { body: JSON.stringify(body) }),
+        ...(content !== undefined && { body: content }),
       });
       text = await response.text();
     } catch (cause) {
@@ -89,6 +99,21 @@ export class GatewayHttp {
     const answer = parse(text);
     if (response.ok && answer !== undefined) return { answer };
     return { error: errorOf(response, answer), answered: true };
+  }
+}
+
+/** What cannot even be sent is not worth a retry. @throws HoldfastError */
+function check({ path, accessToken, idempotencyKey }: BackendRequest): void {
+  const field = path[0] === 'principals' ? 'principal' : path[0] === 'sessions' ? 'session_id' : 'login_id';
+  if (path.some((part) => NO_SEGMENT.test(part))) {
+    throw new HoldfastError('invalid_field', `${field} must not be empty, . or ..`, { field });
+  }
+  if (accessToken !== undefined && !VISIBLE.test(accessToken)) {
+    throw new HoldfastError('invalid_credential', 'this is no access token');
+  }
+  if (idempotencyKey !== undefined && !VISIBLE.test(idempotencyKey)) {
+    const message = 'idempotencyKey must be visible ASCII characters';
+    throw new HoldfastError('invalid_field', message, { field: 'Idempotency-Key' });
   }
 }
 

@@ -12,9 +12,14 @@ export const CLEARED_COOKIE = `${NAME}=; Max-Age=0; ${ATTRIBUTES}`;
 export function refreshCookies(header: string | undefined): string[] {
   if (header?.includes(NAME) !== true) return [];
   return header.split(';').flatMap((pair) => {
-    const [name, ...value] = pair.split('=');
-    return name?.trim() === NAME ? [value.join('=').trim()] : [];
+    const [name = '', ...value] = pair.split('=');
+    return bare(name) === NAME ? [bare(value.join('='))] : [];
   });
+}
+
+/** Not `trim`, which takes U+00A0 too: to a browser the name then has no prefix, and a sibling domain may set it. */
+function bare(text: string): string {
+  return text.replace(/^[ \t]+/, '').replace(/(?<![ \t])[ \t]+$/, '');
 }
 
 /** @param remainingMs how long the token can last at most */

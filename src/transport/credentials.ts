@@ -51,16 +51,20 @@ function requestCredential(request: Request): RequestCredential {
   const bearers = bearerTokens(request);
   const inBody = optionalText(bodyOf(request), 'refresh_token', REFRESH_TOKEN);
   only(cookies.length + bearers.length + (inBody === undefined ? 0 : 1));
+  const isGone = () => request.socket.destroyed;
 
   const [cookie] = cookies;
   if (cookie !== undefined) {
     requirePage(request);
-    return { credential: { kind: 'refresh_token', token: cookie }, inCookie: true };
+    return { credential: { kind: 'refresh_token', token: cookie, isGone }, inCookie: true };
   }
   const token = inBody ?? bearers[0];
   if (token === undefined) throw new HoldfastError('unauthorized', 'Present a credential');
-  const kind = inBody !== undefined || token.startsWith(REFRESH_PREFIX) ? 'refresh_token' : 'bearer';
-  return { credential: { kind, token }, inCookie: false };
+  const isRefreshToken = inBody !== undefined || token.startsWith(REFRESH_PREFIX);
+  return {
+    credential: isRefreshToken ? { kind: 'refresh_token', token, isGone } : { kind: 'bearer', token },
+    inCookie: false,
+  };
 }
 
 /**

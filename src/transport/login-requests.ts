@@ -15,6 +15,8 @@ import { isOriginAllowed, type OriginPolicy } from './origin.js';
 import { rightsClaim } from './rights-claim.js';
 
 const MAX_ATTRIBUTES_BYTES = 4_096;
+/** They are part of each access token, which has to fit into a header. */
+const MAX_RIGHTS_BYTES = 4_096;
 /** Whoever gives seconds gets a time in 1970, which would be obeyed without a word. */
 const EARLIEST_MS = Date.UTC(2001, 8, 9);
 
@@ -65,10 +67,19 @@ function optionalDpopKey(value: JsonObject, path: string): NewUpstreamGrant['dpo
     : refuse(`${path}dpop_key`, 'the JWK of a private P-256 key');
 }
 
+function bytesOf(value: object): number {
+  try {
+    return Buffer.byteLength(JSON.stringify(value));
+  } catch {
+    // Nested too deep to be written.
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
 function optionalAttributes(body: JsonObject): Record<string, unknown> | undefined {
   const value = own(body, 'attributes');
   if (value === undefined) return undefined;
-  if (isObject(value) && Buffer.byteLength(JSON.stringify(value)) <= MAX_ATTRIBUTES_BYTES) return value;
+  if (isObject(value) && bytesOf(value) <= MAX_ATTRIBUTES_BYTES) return value;
   return refuse('attributes', `a JSON object of at most ${MAX_ATTRIBUTES_BYTES} bytes`);
 }
 
@@ -76,11 +87,13 @@ function optionalRights(body: JsonObject): Rights | undefined {
   const value = own(body, 'rights');
   if (value === undefined) return undefined;
   try {
-    return rightsClaim(value);
+    const rules = rightsClaim(value);
+    if (bytesOf(rules) <= MAX_RIGHTS_BYTES) return rules;
   } catch (error) {
     if (error instanceof RangeError) throw new HoldfastError('invalid_field', error.message, { field: 'rights' });
     throw error;
   }
+  return refuse('rights', `at most ${MAX_RIGHTS_BYTES} bytes of JSON`);
 }
 
 /** What can be given at first and changed later. */

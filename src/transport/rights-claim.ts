@@ -2,8 +2,11 @@ import { isObject, own } from '../protocol/validate.js';
 import { RIGHTS, type Right, type RightsRule } from '../session/rights.js';
 
 const MAX_RULES = 64;
-/** The characters of session ids, and `*`. Three wildcards at most keep matching cheap. */
-const PATTERN = /^(?=[^*]*(\*+[^*]*){0,3}$)[A-Za-z0-9._~:*-]{1,128}$/;
+/**
+ * The characters of session ids, and `*`. Three wildcards at most keep matching cheap. Whole runs of `*` only, or they
+ * could be divided in so many ways that a long text would hold up the node for minutes.
+ */
+const PATTERN = /^(?=[A-Za-z0-9._~:*-]{1,128}$)[^*]*(?:\*+(?!\*)[^*]*){0,3}$/;
 
 /**
  * The token's claim `rights`: `[{sessions: "doc:*", allow: ["watch", "own"]}]`.

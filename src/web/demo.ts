@@ -2,7 +2,7 @@
 import { ClientError, createClient, isSubscribed, type Session, type TokenStorage } from '../client/index.js';
 import { isSessionId } from '../protocol/session-id.js';
 import { Countdown } from './countdown.js';
-import { logIn, logOut, whoIsHere } from './person.js';
+import { logIn, logOut, type Person, whoIsHere } from './person.js';
 import { describe, describeConnection, REASONS } from './words.js';
 
 const MAX_LOG_ENTRIES = 200;
@@ -109,7 +109,8 @@ function showGrace({ state }: Session): void {
 function render(): void {
   const { state } = session;
   const isAway = client.connection.name === 'paused';
-  const { headline, detail } = describe(state, isAway);
+  const code = client.connection.name === 'stopped' ? client.connection.code : undefined;
+  const { headline, detail } = describe(state, isAway, code);
   element('status').dataset['state'] = state.name;
   element('headline').textContent = headline;
   element('detail').textContent = detail;
@@ -177,10 +178,9 @@ async function changePerson(change: () => Promise<void>): Promise<void> {
   location.reload();
 }
 
-function showPerson(): void {
-  const { login, name = 'somebody' } = person;
+function showPerson({ login, name = 'somebody' }: Person, nobody = 'Anonymous'): void {
   const isNobody = login === undefined;
-  element('login-label').textContent = isNobody ? 'Anonymous' : `Logged in as ${name}`;
+  element('login-label').textContent = isNobody ? nobody : `Logged in as ${name}`;
   for (const id of ['name', 'log-in']) element(id).hidden = !isNobody;
   element<HTMLInputElement>('name').required = isNobody;
   element('log-out').hidden = isNobody;
@@ -192,8 +192,11 @@ element<HTMLFormElement>('login').addEventListener('submit', (event) => {
 });
 element('log-out').addEventListener('click', () => void changePerson(logOut));
 // Another tab logged out, or the gateway ended the login.
-person.login?.on('ended', ({ reason }) => log(`Logged out: ${reason}`, reason !== 'logout'));
-showPerson();
+person.login?.on('ended', ({ reason }) => {
+  log(`Logged out: ${reason}`, reason !== 'logout');
+  showPerson({}, 'Logged out');
+});
+showPerson(person);
 
 element('session-id').textContent = sessionId;
 element<HTMLAnchorElement>('second-tab').href = `#${sessionId}`;

@@ -44,6 +44,7 @@ export async function logIn(name: string): Promise<void> {
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ name }),
   });
+  if (response.status === 404) throw new TypeError('This gateway has no logins: start it with --auth login');
   const answer = (await response.json()) as { login_code?: string; detail?: string };
   if (answer.login_code === undefined) throw new TypeError(answer.detail ?? 'the gateway refused the login');
   await login.exchange(answer.login_code);
@@ -60,6 +61,7 @@ function remembered(): string | null {
 }
 
 /** @throws ClientError when the gateway could not be told */
-export function logOut(): Promise<void> {
-  return login.logout();
+export async function logOut(): Promise<void> {
+  await login.logout();
+  localStorage.removeItem(NAME_KEY);
 }

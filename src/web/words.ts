@@ -1,5 +1,6 @@
 /** What the page says of states and events, in plain words. */
 import type { ConnectionState, SessionState } from '../client/index.js';
+import { CLOSE_CODES } from '../protocol/close-codes.js';
 import type { OwnershipReason } from '../protocol/messages.js';
 
 export interface Said {
@@ -7,7 +8,16 @@ export interface Said {
   detail: string;
 }
 
-export function describe(state: SessionState, away: boolean): Said {
+/** With these it is a login that is missing. */
+const LOGIN_CODES: ReadonlySet<number | undefined> = new Set([
+  CLOSE_CODES.revoked,
+  CLOSE_CODES.login_ended,
+  CLOSE_CODES.token_reuse,
+  CLOSE_CODES.bad_credential,
+]);
+
+/** @param code with which the gateway closed the connection for good */
+export function describe(state: SessionState, away: boolean, code?: number): Said {
   switch (state.name) {
     case 'owner':
       return { headline: 'You own this session', detail: 'This tab alone may drive it.' };
@@ -23,7 +33,7 @@ export function describe(state: SessionState, away: boolean): Said {
       if (away) return { headline: 'You are away', detail: awayDetail(state.wasOwner) };
       return { headline: 'Reconnecting', detail: state.wasOwner ? 'Taking the session back.' : 'Back in a moment.' };
     case 'stopped':
-      return { headline: 'Not subscribed', detail: stopDetail(state.reason) };
+      return { headline: 'Not subscribed', detail: stopDetail(state.reason, code) };
     default:
       return away
         ? { headline: 'You are away', detail: 'Not connected.' }
@@ -35,11 +45,13 @@ function awayDetail(wasOwner: boolean): string {
   return wasOwner ? 'The session is held for you. Come back before the time is up.' : 'Not connected.';
 }
 
-function stopDetail(reason: Extract<SessionState, { name: 'stopped' }>['reason']): string {
+function stopDetail(reason: Extract<SessionState, { name: 'stopped' }>['reason'], code?: number): string {
   const details = {
     unsubscribed: 'You left the session.',
     closed: 'The client was closed.',
-    gateway: 'The gateway closed the connection for good.',
+    gateway: LOGIN_CODES.has(code)
+      ? 'The gateway takes only those who are logged in.'
+      : 'The gateway closed the connection for good.',
     refused: 'The gateway refused the subscription.',
     removed: 'The application ended the subscription.',
     forbidden: 'You may no longer watch this session.',

@@ -69,6 +69,9 @@ describe.skipIf(executablePath === undefined && isOptional)('logging in on the p
     await page.getByRole('button', { name: 'Log out', exact: true }).click();
     await shows(page, '#login-label', 'Anonymous');
     await expect.poll(() => second.textContent('#log')).toContain('Logged out');
+    await shows(second, '#login-label', 'Logged out');
+    await shows(second, '#detail', 'The gateway takes only those who are logged in.');
+    expect(await second.getByRole('button', { name: 'Log in', exact: true }).isVisible()).toBe(true);
     expect(await context.cookies()).toEqual([]);
   });
 

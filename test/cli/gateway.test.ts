@@ -49,6 +49,32 @@ describe('dev', () => {
     gateway.child.kill('SIGINT');
     expect(await gateway.ended).toMatchObject({ code: 0, signal: null, stderr: '' });
   });
+
+  it('says what its settings allow, and nothing else', async () => {
+    const open = start(['dev', ...ANY_PORT]);
+    const rules = start(['dev', ...ANY_PORT, '--auth', 'login', '--access', 'rules']);
+    await Promise.all([open.says(/Ctrl-C/), rules.says(/Ctrl-C/)]);
+    for (const { stdout } of [open, rules]) expect(stdout).toContain('Log in there with any name');
+    expect(open.stdout).toMatch(/wscat[^]*everybody may do everything/);
+    expect(rules.stdout).not.toMatch(/wscat|everybody/);
+    expect(rules.stdout).toContain('access goes by rules');
+  });
+
+  it('logs in whoever says a name, with the right to use the page also under rules', async () => {
+    const gateway = start(['dev', ...ANY_PORT, '--auth', 'login', '--access', 'rules']);
+    const [, address = ''] = await gateway.says(/http:\/\/(127\.0\.0\.1:\d+)\//);
+    const post = async (path: string, body: object): Promise<Record<string, string>> => {
+      const headers = { 'Content-Type': 'application/json' };
+      const response = await fetch(`http://${address}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+      return (await response.json()) as Record<string, string>;
+    };
+    const { login_code } = await post('/dev/logins', { name: 'alice' });
+    const { refresh_token } = await post('/v1/auth/exchange', { login_code });
+    const { ticket = '' } = await post('/v1/auth/ticket', { refresh_token });
+    const client = await RawClient.connect(`ws://${address}/v1/connect`, { ticket });
+    expect(await client.subscribe('demo:1')).toMatchObject({ owner: true });
+    client.terminate();
+  });
 });
 
 describe('signals', () => {

@@ -245,6 +245,17 @@ describe('an application’s own JWT', () => {
     expect(gateway.socket.last('renew_login').access_token).toBe('jwt-2');
   });
 
+  it('that is still the one before is asked for again', async () => {
+    await loggedIn({ login: jwtLogin() });
+    gateway.socket.receive({ type: 'login_expiring', expires_at: 0 });
+    await pass();
+    const id = gateway.socket.last('renew_login').id ?? '';
+    gateway.socket.receive({ type: 'error', code: 'invalid_field', message: '', retryable: false, id });
+    await live(10_000);
+    expect(gateway.socket.last('renew_login').access_token).toBe('jwt-3');
+    expect(errors).toEqual([]);
+  });
+
   it('that is not to be had costs no connection, and is asked for again', async () => {
     await loggedIn({ login: jwtLogin() });
     fails = true;

@@ -1,61 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type ClientError, createLogin, type LoginClient, type LoginOptions } from '../../src/client/index.js';
-import { accessToken, FakeAuth, problem } from './fake-auth.js';
-
-const GATEWAY = 'https://gateway.test';
-const LOGIN_KEY = 'holdfast:login';
-
-let auth: FakeAuth;
-let login: LoginClient;
-let stored: Map<string, string>;
-let ended: string[];
-let closing: LoginClient[];
-
-const storage = {
-  getItem: (key: string) => stored.get(key) ?? null,
-  setItem: (key: string, value: string) => void stored.set(key, value),
-  removeItem: (key: string) => void stored.delete(key),
-};
-const pass = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
-
-function open(options: Partial<LoginOptions> = {}): LoginClient {
-  login = createLogin({ url: GATEWAY, fetch: auth.fetch, storage, ...options });
-  closing.push(login);
-  login.on('ended', ({ reason }) => ended.push(reason));
-  return login;
-}
-
-/** What became of a promise, so that a rejection while time passes is not an unhandled one. */
-function outcome(promise: Promise<unknown>): { code: string | undefined } {
-  const result: { code: string | undefined } = { code: undefined };
-  promise.then(
-    () => (result.code = 'ok'),
-    (error: ClientError) => (result.code = error.code),
-  );
-  return result;
-}
-
-function later(): { reply: Promise<Response>; answer: (response: Response) => void } {
-  let answer = (_response: Response): void => {};
-  const reply = new Promise<Response>((resolve) => (answer = resolve));
-  return { reply, answer: (response) => answer(response) };
-}
-
-beforeEach(() => {
-  vi.useFakeTimers();
-  vi.spyOn(Math, 'random').mockReturnValue(0.5);
-  auth = new FakeAuth();
-  stored = new Map();
-  ended = [];
-  closing = [];
-});
-
-afterEach(() => {
-  for (const one of closing) one.close();
-  expect(vi.getTimerCount()).toBe(0);
-  vi.restoreAllMocks();
-  vi.useRealTimers();
-});
+import { describe, expect, it, vi } from 'vitest';
+import { createLogin } from '../../src/client/index.js';
+import { accessToken, problem } from './fake-auth.js';
+import { auth, ended, GATEWAY, LOGIN_KEY, login, open, outcome, pass, storage, stored } from './login-harness.js';
 
 describe('a request of a login', () => {
   it('goes to the gateway with the cookie and the header against forgery', async () => {
@@ -183,6 +129,13 @@ describe('an access token', () => {
     expect(auth.count('refresh')).toBe(1);
   });
 
+  it('is fetched anew when the clock was set back', async () => {
+    await open().exchange('hfc_1');
+    const first = await login.accessToken();
+    vi.setSystemTime(Date.now() - 3_600_000);
+    expect(await login.accessToken()).not.toBe(first);
+  });
+
   it('that came over a connection is taken over, unless it is of another login', async () => {
     await open().exchange('hfc_1');
     await pass(200_000);
@@ -270,105 +223,5 @@ describe('a failure', () => {
     auth.replies.push(new Response('Sign in to this network', { status: 401 }));
     await expect(login.refresh()).rejects.toMatchObject({ code: 'unexpected_answer' });
     expect(ended).toEqual([]);
-  });
-});
-
-describe('a logout', () => {
-  it('drops the answer of a refresh that was under way', async () => {
-    await open().exchange('hfc_1');
-    const late = later();
-    auth.replies.push(late.reply);
-    const refreshed = outcome(login.refresh());
-    await pass();
-    await login.logout();
-    late.answer(Response.json({ login_id: 'login_1', access_token: accessToken(1), expires_at: 0 }));
-    await pass();
-    expect(refreshed.code).toBe('no_login');
-    expect(stored.has(LOGIN_KEY)).toBe(false);
-    expect(ended).toEqual(['logout']);
-  });
-
-  it('in another tab drops it as well', async () => {
-    await open().exchange('hfc_1');
-    const late = later();
-    auth.replies.push(late.reply);
-    const refreshed = outcome(login.refresh());
-    await pass();
-    stored.delete(LOGIN_KEY);
-    late.answer(Response.json({ login_id: 'login_1', access_token: accessToken(1), expires_at: 0 }));
-    await pass();
-    expect(refreshed.code).toBe('no_login');
-    expect(stored.has(LOGIN_KEY)).toBe(false);
-  });
-
-  it('that the gateway did not hear is told, and can be repeated with the same token', async () => {
-    let token: string | undefined = 'hfr1.0';
-    const refreshTokens = { get: () => token, set: (next?: string) => void (token = next) };
-    open({ refreshTokens, operationTimeoutMs: 100 });
-    auth.replies.push(new TypeError('offline'));
-    await expect(login.logout()).rejects.toMatchObject({ code: 'unreachable' });
-    expect(token).toBeUndefined();
-    await login.logout();
-    expect(auth.last.headers.get('Authorization')).toBe('Bearer hfr1.0');
-    await login.logout();
-    expect(auth.count('logout')).toBe(2);
-    expect(ended).toEqual(['logout']);
-  });
-
-  it('of a login that had ended already is done', async () => {
-    await open().exchange('hfc_1');
-    auth.replies.push(problem(401, 'login_ended'));
-    await login.logout();
-    expect(ended).toEqual(['logout']);
-  });
-});
-
-describe('another tab', () => {
-  it('that refreshed at the same time was given the same token', async () => {
-    let token: string | undefined = 'hfr1.0';
-    const refreshTokens = { get: () => token, set: (next?: string) => void (token = next) };
-    auth.refreshTokens = true;
-    open({ refreshTokens });
-    const refreshed = login.refresh();
-    token = 'hfr1.1';
-    await expect(refreshed).resolves.toMatchObject({ loginId: 'login_1' });
-  });
-
-  it.each([
-    ['an answer', () => Response.json({ login_id: 'login_1', access_token: accessToken(1), expires_at: 0 })],
-    ['a refusal', () => problem(401, 'login_ended')],
-  ])('that logged in anew is not undone by %s for the login before', async (_name, answer) => {
-    await open().exchange('hfc_1');
-    const late = later();
-    auth.replies.push(late.reply);
-    const refreshed = login.refresh();
-    await pass();
-    stored.set(LOGIN_KEY, 'login_2');
-    auth.loginId = 'login_2';
-    late.answer(answer());
-    await pass(1_000);
-    await expect(refreshed).resolves.toMatchObject({ loginId: 'login_2' });
-    expect(stored.get(LOGIN_KEY)).toBe('login_2');
-    expect(ended).toEqual([]);
-  });
-
-  it('that logs out or in is heard of', async () => {
-    const listeners: ((event: object) => void)[] = [];
-    const addEventListener = (_type: string, listener: (event: object) => void) => listeners.push(listener);
-    vi.stubGlobal('window', { addEventListener, removeEventListener: () => {} });
-    vi.stubGlobal('document', {});
-    vi.stubGlobal('location', { origin: 'https://app.test' });
-    try {
-      await open().exchange('hfc_1');
-      for (const listener of listeners) listener({ key: 'something else', newValue: null });
-      expect(ended).toEqual([]);
-      for (const listener of listeners) listener({ key: LOGIN_KEY, newValue: null });
-      expect(ended).toEqual(['logout']);
-      for (const listener of listeners) listener({ key: LOGIN_KEY, newValue: 'login_2' });
-      for (const listener of listeners) listener({ key: LOGIN_KEY, newValue: null });
-      expect(ended).toEqual(['logout', 'logout']);
-    } finally {
-      vi.unstubAllGlobals();
-    }
   });
 });

@@ -130,6 +130,7 @@ const WRONG: Record<SettingName, [value: unknown, allowed: string][]> = {
     [[1], 'an object with principals'],
     [[{ principals: '*', sessions: '*', allow: ['fly'] }], 'one of watch, own, send, signal, force'],
     [[{ principals: '*', sessions: '*a*b*c*', allow: ['own'] }], 'at most 3 of them *'],
+    [[{ principals: '*', sessions: `${'*'.repeat(9_000)}a*a*a*a`, allow: ['own'] }], 'at most 3 of them *'],
     [[{ principals: '*', allow: ['own'] }], 'pattern of session ids'],
   ],
   graceMs: [

@@ -53,6 +53,23 @@ export function loginLifeContract(make: MakeLoginHarness): void {
       expect(expiresAtMs - createdAtMs).toBe(login.expiresAtMs - login.createdAtMs);
     });
 
+    test('a flood of activity leaves next to nothing in the audit stream', async () => {
+      const { handle, present, age, read } = await startLogin(harness);
+      for (let i = 0; i < 20; i += 1) {
+        const { changed, login } = await harness.store.touch(handle, { active: i % 2 === 0 });
+        expect([changed, login?.state]).toEqual([true, 'active']);
+        await present(1, false);
+      }
+      expect((await harness.store.events(handle)).map(({ kind }) => kind)).toEqual(['created']);
+      // Signs of life in between hold up no activity.
+      const { expiresAtMs, createdAtMs } = await read();
+      await age(IDLE_MS / 10);
+      await harness.store.touch(handle, { active: false });
+      await harness.store.touch(handle, { active: true });
+      const slid = await read();
+      expect(slid.expiresAtMs - slid.createdAtMs).toBeGreaterThanOrEqual(expiresAtMs - createdAtMs + IDLE_MS / 10);
+    });
+
     test('the application replaces attributes and rights, each by itself', async () => {
       const { handle, login } = await startLogin(harness);
       const attributes = '{"n":1}';

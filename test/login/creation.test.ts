@@ -118,6 +118,19 @@ describe('an Idempotency-Key', () => {
     expect(await codeOf(logins.create(request))).toBe('login_exists');
   });
 
+  it('makes another login once the first one is forgotten, whose tokens stay void', async () => {
+    const { clock, node } = deployment();
+    const logins = node();
+    const first = await logins.create(request);
+    clock.advance(IDLE_MS / 2 - 1);
+    expect((await logins.create(request)).login_id).toBe(first.login_id);
+    await logins.revoke(first.login_id);
+    clock.advance(IDLE_MS + 1);
+    const second = await logins.create(request);
+    expect(second.login_id).not.toBe(first.login_id);
+    expect(await codeOf(logins.refresh(first.refresh_token))).toBe('invalid_refresh_token');
+  });
+
   it('belongs to a login of its own each', async () => {
     const { node } = deployment();
     const [a, b] = [await node().create(request), await node().create({ ...request, idempotencyKey: 'key-2' })];

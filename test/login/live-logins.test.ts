@@ -10,7 +10,7 @@ import {
 import type { LoginEndReason } from '../../src/login/ports.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { FakeControlLog } from '../support/fake-control-log.js';
-import { silent } from '../support/silent.js';
+import { quietLogins, silent } from '../support/silent.js';
 
 const POLL_MS = 10;
 
@@ -29,7 +29,9 @@ async function start(changes: Partial<LiveLoginsOptions> = {}) {
   const clock = new FakeClock();
   const control = new FakeControlLog();
   const touches = newTouches(clock);
-  const options = { control, touch: touches.touch, clock, log: silent, pollEveryMs: POLL_MS, ...changes };
+  const notBeforeMs = async () => 0;
+  const parts = { control, touch: touches.touch, notBeforeMs, clock, log: silent, telemetry: quietLogins };
+  const options = { ...parts, pollEveryMs: POLL_MS, ...changes };
   const live = new LiveLogins(options);
   await live.start();
   onTestFinished(() => live.stop());
@@ -104,6 +106,25 @@ it('a disconnected principal loses the connections with older JWTs, not those of
   await control.append({ kind: 'principal_disconnected', principalHandle: 'p', notBeforeMs: 1_000 });
   await vi.waitFor(() => expect(old).toEqual(['revoked']));
   expect([...kept, login]).toEqual([[], [], []]);
+});
+
+it('a disconnect of which no notice came closes them too, a minute later at most, by the mark in the store', async () => {
+  const marks = new Map<string, number>();
+  const asked: string[] = [];
+  const notBeforeMs = async (principalHandle: string) => {
+    asked.push(principalHandle);
+    return marks.get(principalHandle) ?? 0;
+  };
+  const { live, clock } = await start({ notBeforeMs });
+  const registration = live.register({ principalHandle: 'p', issuedAtMs: 999 });
+  const closes = [bound(registration), bound(live.register({ principalHandle: 'p', issuedAtMs: 1_000 }))];
+  marks.set('p', 1_000);
+  registration.frame();
+  clock.advance(60_000);
+  registration.pong();
+  registration.frame();
+  await vi.waitFor(() => expect(closes).toEqual([['revoked'], []]));
+  expect(asked).toEqual(['p']);
 });
 
 it('what was in the control log before the start is not read', async () => {

@@ -11,6 +11,7 @@ import { MemoryLoginStore } from '../../src/store/memory/login-store.js';
 import { MemoryOneTimeStore } from '../../src/store/memory/one-time-store.js';
 import { MemoryPrincipalMarks } from '../../src/store/memory/principal-marks.js';
 import { FakeClock } from '../support/fake-clock.js';
+import { quietLogins } from '../support/silent.js';
 
 export const REUSE_MS = 30_000;
 export const IDLE_MS = 3_600_000;
@@ -73,6 +74,7 @@ export function deployment() {
     accessTokenTtlMs: ACCESS_MS,
     ticketTtlMs: 30_000,
     codeTtlMs: 60_000,
+    repeatableMs: IDLE_MS / 2,
     loginIdleMs: IDLE_MS,
     loginMaxMs: MAX_MS,
     markTtlMs: MAX_MS,
@@ -88,6 +90,7 @@ export function deployment() {
       jwt: verifier,
       clock,
       log,
+      telemetry: quietLogins,
       settings,
       released: async (handle) => void released.push(handle),
       ...(changes as Partial<LoginsOptions>),

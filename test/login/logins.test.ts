@@ -86,6 +86,20 @@ describe('a credential', () => {
     expect(await codeOf(node().verifyBearer(jwt({ sub: 'anon:1' })))).toBe('invalid_credential');
   });
 
+  it('of a login is refused where logins are off', async () => {
+    const { clock, node, settings } = deployment();
+    const { access_token, refresh_token } = await node().create({ principal: 'alice' });
+    const { ticket } = await node().ticket({ kind: 'bearer', token: access_token }, undefined);
+    const jwtOnly = node({ settings: { ...settings, jwtOnly: true } });
+    expect(await codeOf(jwtOnly.ticket({ kind: 'refresh_token', token: refresh_token }, undefined))).toBe(
+      'invalid_refresh_token',
+    );
+    expect(await codeOf(jwtOnly.verifyBearer(access_token))).toBe('invalid_credential');
+    expect(await codeOf(jwtOnly.takeTicket(ticket, undefined))).toBe('invalid_credential');
+    const token = appJwt({ sub: 'bob', expMs: clock.wallMs() + 60_000 });
+    expect(await jwtOnly.verifyBearer(token)).toMatchObject({ principal: 'bob' });
+  });
+
   it('has a login behind it, or none', async () => {
     const { logins, created, jwt } = await loggedIn();
     const view = await logins.get(created.login_id);

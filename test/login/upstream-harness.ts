@@ -2,11 +2,13 @@ import { parseSecrets } from '../../src/crypto/secrets.js';
 import { systemClock } from '../../src/lib/clock.js';
 import type { Log } from '../../src/lib/log.js';
 import type { GrantLock, UpstreamGrants } from '../../src/login/ports.js';
+import type { LoginTelemetry } from '../../src/login/telemetry.js';
 import { Upstream } from '../../src/login/upstream.js';
 import type { UpstreamProvider } from '../../src/login/upstream-request.js';
 import { MemoryLock, upstreamBusy } from '../../src/store/memory/lock.js';
 import { MemoryLoginStore } from '../../src/store/memory/login-store.js';
 import { MemoryUpstreamGrants } from '../../src/store/memory/upstream-grants.js';
+import { quietLogins } from '../support/silent.js';
 
 export const SECRET = `k1:${'s'.repeat(40)}`;
 export const TIMINGS = {
@@ -53,6 +55,7 @@ export function upstreamOf(parts: {
   providers: Record<string, UpstreamProvider>;
   secrets?: string;
   log?: Log;
+  telemetry?: LoginTelemetry;
 }): Upstream {
   return new Upstream({
     grants: parts.grants,
@@ -61,6 +64,7 @@ export function upstreamOf(parts: {
     secrets: parseSecrets(parts.secrets ?? SECRET),
     clock: systemClock,
     log: parts.log ?? new KeptLog(),
+    telemetry: parts.telemetry ?? quietLogins,
     allowLoopback: true,
   });
 }

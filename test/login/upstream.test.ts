@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Upstream } from '../../src/login/upstream.js';
 import type { UpstreamProvider } from '../../src/login/upstream-request.js';
 import { createLogin } from '../support/create-login.js';
@@ -267,6 +267,23 @@ describe('when the provider', () => {
     idp = await StrictProvider.start();
   });
 });
+
+test('a store whose clock was set back after a request was lost keeps nobody waiting for it', async () => {
+  const upstream = node();
+  const { handle } = await granted(upstream);
+  const { grant } = await parts.grants.read(handle);
+  if (grant === undefined) throw new Error('there is no grant');
+  expect(await parts.grants.begin(handle, grant)).toBeGreaterThan(0);
+  const read = parts.grants.read.bind(parts.grants);
+  vi.spyOn(parts.grants, 'read').mockImplementation(async (asked) => {
+    const { nowMs, ...found } = await read(asked);
+    return { ...found, nowMs: nowMs - 3_600_000 };
+  });
+  const startMs = performance.now();
+  expect((await upstream.token(handle)).access_token).toMatch(/^at-/);
+  expect(performance.now() - startMs).toBeGreaterThan(600);
+  expect(idp.requests).toHaveLength(1);
+}, 5_000);
 
 test('calls beyond a hundred that wait for one grant are told to come back', async () => {
   idp.delayMs = 200;

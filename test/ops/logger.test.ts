@@ -3,6 +3,9 @@ import { createLogger } from '../../src/ops/logger.js';
 
 const UUID = '0f8fad5b-d9cb-469f-a165-70867728950e';
 const MAC = 'q83vEjRWeJCrze8SNFZ4kA';
+const RANDOM = 'q83vEjRWeJCrze8SNFZ4kBI0VniQq83vEjRWeJCrze8';
+const REFRESH_TOKEN = `hfr1.k1.${RANDOM}.7.${RANDOM}.${RANDOM}`;
+const SEALED = `k1.q83vEjRWeJCrze8S.${RANDOM}${RANDOM}`;
 const JWT = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlLXNpZ25hdHVyZQ';
 
 function logged(write: (log: ReturnType<typeof createLogger>) => void): Record<string, unknown> {
@@ -31,6 +34,29 @@ describe('what looks like a secret is taken out', () => {
     [`Unexpected token in "${JWT.slice(0, 30)}`, 'Unexpected token in "[redacted]'],
     [`lost ${UUID}.${MAC}!`, 'lost [redacted]!'],
     ['Authorization: Bearer abc.def', 'Authorization: Bearer [redacted]'],
+    [`lost ${REFRESH_TOKEN}`, 'lost [redacted]'],
+    [`lost ${REFRESH_TOKEN.slice(0, 60)}`, 'lost [redacted]'],
+    [`hft_${RANDOM}, hfc_${RANDOM.slice(0, 20)}`, '[redacted], [redacted]'],
+    [`%3Dhft_${RANDOM} %22${JWT}`, '%3D[redacted] %22[redacted]'],
+    ['holdfast.v1, holdfast.ticket.abc', 'holdfast.v1, holdfast.ticket.[redacted]'],
+    ['?ticket=abc', '?ticket=[redacted]'],
+    [`HSET secret ${SEALED} 3`, 'HSET secret [redacted] 3'],
+    [
+      'POST refresh_token=a%2Fb&client_id=x&client_secret=c',
+      'POST refresh_token=[redacted]&client_id=x&client_secret=[redacted]',
+    ],
+    ['got {"access_token":"abc","expires_in":5}', 'got {"access_token":"[redacted]","expires_in":5}'],
+    [
+      { client_secret: 'a', clientSecret: 'b', login_code: 'c', 'set-cookie': 'd', sealedAccess: 'e', ticket: 'f' },
+      {
+        client_secret: '[redacted]',
+        clientSecret: '[redacted]',
+        login_code: '[redacted]',
+        'set-cookie': '[redacted]',
+        sealedAccess: '[redacted]',
+        ticket: '[redacted]',
+      },
+    ],
     ['redis://user:pa55@redis:6379/0', 'redis://[redacted]@redis:6379/0'],
     ['GET /v1/connect?token=abc HTTP/1.1', 'GET /v1/connect?[redacted] HTTP/1.1'],
     ['wss://h/v1/connect?a=1&b=2', 'wss://h/v1/connect?[redacted]'],
@@ -52,6 +78,9 @@ describe('what looks like a secret is taken out', () => {
     `anon:${UUID}`,
     'c_AAAAAAAAAAAAAAAAAAAA',
     'why? because',
+    `sha256:v1:${'0f'.repeat(32)}`,
+    `login_${RANDOM}`,
+    'shift_register, at Object.send (file.js:1:2)',
     'http://h/path',
     { token_status: 'expired', owner_epoch: 1 },
   ])('%j stays', (value) => {
@@ -86,6 +115,11 @@ it('censors a long line in a moment', () => {
     'a'.repeat(90_000),
     '/?'.repeat(40_000),
     '://'.repeat(30_000),
+    'hfr1.'.repeat(20_000),
+    'secret'.repeat(15_000),
+    'a-'.repeat(45_000),
+    `${'a'.repeat(16)}.`.repeat(5_000),
+    '\\"'.repeat(20_000),
   ]) {
     fieldOf(text);
   }

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { expect, it } from 'vitest';
+import type { LoginTelemetry } from '../../src/login/telemetry.js';
 import { Metrics } from '../../src/ops/metrics.js';
 import type { SessionTelemetry } from '../../src/session/telemetry.js';
 import type { StoreTelemetry } from '../../src/store/redis/telemetry.js';
@@ -14,6 +15,13 @@ function exercise(metrics: Metrics): void {
   session.counts({ free: 1, owned: 2, held: 3 }, 2);
   session.swept(4);
   session.repaired(5);
+  const login: LoginTelemetry = metrics;
+  login.loginCreated();
+  login.loginEnded('logout');
+  login.loginRefreshed('rotated');
+  login.ticket('refused');
+  login.upstreamRefreshed('spent', 400);
+  login.liveLogins(6, 500);
   const store: StoreTelemetry = metrics;
   store.command('claim', 'ok', 1);
   store.command('claim', 'unknown', 1_000);
@@ -52,6 +60,14 @@ it('counts what is reported', async () => {
       'holdfast_redis_connection_events_total{event="lost"} 1',
       'holdfast_subscriber_gaps_total 1',
       'holdfast_probe_failures_total 1',
+      'holdfast_logins_created_total 1',
+      'holdfast_logins_ended_total{reason="logout"} 1',
+      'holdfast_login_refreshes_total{result="rotated"} 1',
+      'holdfast_tickets_total{event="refused"} 1',
+      'holdfast_upstream_refreshes_total{result="spent"} 1',
+      'holdfast_upstream_refresh_duration_seconds_sum 0.4',
+      'holdfast_live_logins 6',
+      'holdfast_control_log_lag_seconds 0.5',
       'holdfast_frames_received_total 1',
       'holdfast_rate_limited_frames_total 1',
       'holdfast_slow_consumers_total 1',

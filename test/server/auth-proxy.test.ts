@@ -1,5 +1,7 @@
 import { request as httpRequest } from 'node:http';
-import express from 'express';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import express, { type RequestHandler } from 'express';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { authProxy } from '../../src/server/index.js';
 import { FakeGateway, refusal, TestServer } from './fake-gateway.js';
@@ -41,6 +43,14 @@ function raw(path: string, beginning?: string): Promise<{ status: number | undef
     if (beginning === undefined) request.end();
     else request.write(beginning);
   });
+}
+
+/** What is answered to bytes as they are. */
+async function bytes(request: string): Promise<string> {
+  const { hostname, port } = new URL(proxy.url);
+  const socket = connect(Number(port), hostname);
+  socket.write(request);
+  return text(socket);
 }
 
 describe('the proxy', () => {
@@ -118,11 +128,33 @@ describe('the proxy', () => {
     '/v1/auth/%2e%2e/logins',
     '/v1/auth/refresh%2f..%2flogins',
     '//evil.test/v1/auth/refresh',
+    '//v1/auth/refresh',
+    '/v1//auth/refresh',
+    '/v1/auth/./refresh',
+    '/v1/auth/refresh/',
+    '/v1/auth/refresh#me',
+    '/v1/auth/%72efresh',
+    '/V1/auth/refresh',
+    'http://evil.test/v1/auth/refresh',
     '/metrics',
   ])('does not pass on %s', async (path) => {
     const { status } = await raw(path);
     expect(status).toBe(404);
     expect(gateway.received).toEqual([]);
+  });
+
+  it('sends one request for one, with a length of its own', async () => {
+    const smuggled = 'POST /v1/auth/logout HTTP/1.1\r\nHost: x\r\n\r\n';
+    const chunks = `${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`;
+    const headers = 'Transfer-Encoding: chunked\r\nConnection: close, x-holdfast\r\nX-Holdfast: 1';
+    const answer = await bytes(`POST /v1/auth/refresh HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n${chunks}`);
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+    expect(gateway.received).toHaveLength(1);
+    expect(gateway.last.headers).toMatchObject({ 'content-length': `${smuggled.length}`, 'x-holdfast': '1' });
+    expect(gateway.last.headers['transfer-encoding']).toBeUndefined();
+    const both = 'Content-Length: 4\r\nTransfer-Encoding: chunked';
+    expect(await bytes(`POST /v1/auth/refresh HTTP/1.1\r\nHost: x\r\n${both}\r\n\r\n0\r\n\r\n`)).toMatch(/ 400 /);
+    expect(gateway.received).toHaveLength(1);
   });
 
   it('passes on refusals with their wait', async () => {
@@ -166,6 +198,13 @@ describe('the proxy', () => {
   });
 });
 
+const jsonOfExpress4: RequestHandler = (request, response, next) => {
+  express.json()(request, response, () => {
+    request.body ??= {};
+    next();
+  });
+};
+
 describe('in express', () => {
   it('works at the root and at a mount point, before and behind a body parser, and leaves the rest alone', async () => {
     const app = express();
@@ -185,5 +224,29 @@ describe('in express', () => {
     await post('/v1/auth/refresh');
     expect(gateway.last).toMatchObject({ url: '/v1/auth/refresh', body: '' });
     expect((await fetch(`${proxy.url}/elsewhere`)).status).toBe(404);
+  });
+
+  it.each<[string, RequestHandler]>([
+    ['leaves bytes', express.raw({ type: '*/*' })],
+    ['leaves text', express.text({ type: '*/*' })],
+    ['leaves an object also where there was nothing, as express 4 does', jsonOfExpress4],
+  ])('works behind a parser that %s', async (_name, parser) => {
+    const app = express();
+    app.use(parser, authProxy({ url: gateway.url }));
+    proxy = await serve(app);
+    await post('/v1/auth/refresh');
+    expect(gateway.last).toMatchObject({ url: '/v1/auth/refresh', body: '' });
+    await post('/v1/auth/exchange', { headers: { 'Content-Type': 'application/json' }, body: '{"login_code":"a"}' });
+    expect(gateway.last.body).toBe('{"login_code":"a"}');
+  });
+
+  it('says what the client’s address is, and not what the client says of it', async () => {
+    const app = express();
+    app.set('trust proxy', 'loopback');
+    app.use(authProxy({ url: gateway.url }));
+    proxy = await serve(app);
+    await post('/v1/auth/refresh', { headers: { 'X-Forwarded-For': '203.0.113.9, 198.51.100.7', Forwarded: 'for=x' } });
+    expect(gateway.last.headers).toMatchObject({ 'x-forwarded-for': '198.51.100.7' });
+    expect(gateway.last.headers['forwarded']).toBeUndefined();
   });
 });

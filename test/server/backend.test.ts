@@ -152,8 +152,36 @@ describe('the backend client', () => {
     await expect(backend.getLogin('login_1')).rejects.toMatchObject({ code });
   });
 
+  it.each<[string, () => Promise<unknown>, object]>([
+    ['a principal that is a step up', () => backend.listLogins('..'), { code: 'invalid_field', field: 'principal' }],
+    ['a login id that is none', () => backend.revokeLogin(''), { code: 'invalid_field', field: 'login_id' }],
+    ['a session that is no step', () => backend.getSession('.'), { code: 'invalid_field', field: 'session_id' }],
+    ['text that is no token', () => backend.loginOf('令牌 令'), { code: 'invalid_credential' }],
+    [
+      'text that is no key',
+      () => backend.createLogin({ principal: 'alice' }, { idempotencyKey: 'a\nb' }),
+      { code: 'invalid_field', field: 'Idempotency-Key' },
+    ],
+    [
+      'attributes that are no JSON',
+      () => backend.createLogin({ principal: 'alice', attributes: { big: 1n } }),
+      { name: 'TypeError' },
+    ],
+  ])('sends nothing for %s, and says so at once', async (_name, call, error) => {
+    const startMs = performance.now();
+    await expect(call()).rejects.toMatchObject(error);
+    expect(performance.now() - startMs).toBeLessThan(500);
+    expect(gateway.received).toEqual([]);
+  });
+
   it('refuses options that cannot work', () => {
     expect(() => createBackend({ url: 'gateway', apiKey: KEY })).toThrow(TypeError);
-    expect(() => createBackend({ url: gateway.url, apiKey: '' })).toThrow(TypeError);
+    for (const apiKey of ['', 'two\nlines', 'schlüssel']) {
+      expect(() => createBackend({ url: gateway.url, apiKey })).toThrow(/^(?!.*(lines|schl))/);
+    }
+    for (const more of ['/?a=b', '/#a']) {
+      expect(() => createBackend({ url: gateway.url + more, apiKey: KEY })).toThrow(TypeError);
+    }
+    expect(() => createBackend({ url: 'https://user:pass@gateway.test', apiKey: KEY })).toThrow(TypeError);
   });
 });

@@ -1,4 +1,5 @@
 import type { Log } from '../../src/lib/log.js';
+import type { LoginTelemetry } from '../../src/login/telemetry.js';
 import type { SessionTelemetry } from '../../src/session/telemetry.js';
 import type { StoreTelemetry } from '../../src/store/redis/telemetry.js';
 
@@ -9,6 +10,15 @@ export const quietStore: StoreTelemetry = {
   connection: () => {},
   gap: () => {},
   probe: () => {},
+};
+
+export const quietLogins: LoginTelemetry = {
+  loginCreated: () => {},
+  loginEnded: () => {},
+  loginRefreshed: () => {},
+  ticket: () => {},
+  upstreamRefreshed: () => {},
+  liveLogins: () => {},
 };
 
 export const quietSessions: SessionTelemetry = {

@@ -221,7 +221,7 @@ describe('of what is ambiguous', () => {
 
   it('cookies whose names only look alike are none', async () => {
     const { call, logins } = await startLogins();
-    const Cookie = `__host-holdfast=x; holdfast=x; x__Host-holdfast=x; __Host-holdfastx=x; ${COOKIE}`;
+    const Cookie = `\u00a0__Host-holdfast=x; __Host-holdfast\u00a0=x; __host-holdfast=x; holdfast=x; x__Host-holdfast=x; __Host-holdfastx=x; ${COOKIE}`;
     await call('/v1/auth/refresh', { method: 'POST', headers: { ...PAGE, Cookie } });
     expect(logins.calls).toEqual([['refresh', SECRET]]);
   });

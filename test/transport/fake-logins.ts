@@ -7,7 +7,7 @@ import { HoldfastError } from '../../src/protocol/errors.js';
 import { ALL_RIGHTS, rightsOf } from '../../src/session/rights.js';
 import type { AuthenticationOptions, ConnectionLogins, CredentialOptions } from '../../src/transport/authenticate.js';
 import { FakeControlLog } from '../support/fake-control-log.js';
-import { silent } from '../support/silent.js';
+import { quietLogins, silent } from '../support/silent.js';
 
 export const ACCESS_TOKEN_TTL_MS = 300_000;
 
@@ -139,7 +139,9 @@ export async function fakeAuthentication(
   const logins = new FakeLogins(clock, jwt);
   const control = new FakeControlLog();
   const touch = (handle: string, active: boolean) => logins.touch(handle, active);
-  const live = new LiveLogins({ control, touch, clock, log: silent, pollEveryMs: 10 });
+  const notBeforeMs = async () => 0;
+  const parts = { control, touch, notBeforeMs, clock, log: silent, telemetry: quietLogins };
+  const live = new LiveLogins({ ...parts, pollEveryMs: 10 });
   await live.start();
   const credentials = { logins, live, accessTokenTtlMs: ACCESS_TOKEN_TTL_MS, ticketInUrl };
   const authentication: AuthenticationOptions & { credentials: CredentialOptions } = {

@@ -46,6 +46,7 @@ describe('POST /v1/logins', () => {
     ['principal', {}],
     ['principal', { principal: ' alice' }],
     ['principal', { principal: 'anon:1' }],
+    ['principal', { principal: '..' }],
     ['principal', { principal: '\ud800' }],
     ['principal', { principal: 'x'.repeat(257) }],
     ['login_id', { login_id: 'short' }],
@@ -55,6 +56,9 @@ describe('POST /v1/logins', () => {
     ['attributes', { attributes: { a: 'ü'.repeat(2_045) } }],
     ['rights', { rights: [{ sessions: 'doc:*', allow: ['rule'] }] }],
     ['rights', { rights: 'all' }],
+    // That node would be gone for minutes, were runs of * matched in all the ways in which they can be divided.
+    ['rights', { rights: [{ sessions: `${'*'.repeat(15_000)}a*a*a*a*a`, allow: ['watch'] }] }],
+    ['rights', { rights: Array.from({ length: 40 }, () => ({ sessions: 'x'.repeat(100), allow: ['watch'] })) }],
     ['expires_at', { expires_at: 1_900_000_000 }],
     ['expires_at', { expires_at: String(LATER) }],
     ['origin', { origin: 'https://evil.example' }],
@@ -71,6 +75,13 @@ describe('POST /v1/logins', () => {
     const answer = await call('/v1/logins', { body: { ...principal, ...wrong } });
     expect([answer.status, answer.body['code'], answer.body['field']]).toEqual([400, 'invalid_field', field]);
     expect(logins.calls).toEqual([]);
+  });
+
+  it('refuses attributes that are nested too deep to be written', async () => {
+    const { call } = await startBackend();
+    const body = `{"principal":"alice","attributes":{"a":${'['.repeat(7_900)}${']'.repeat(7_900)}}}`;
+    const answer = await call('/v1/logins', { body, headers: { 'Content-Type': 'application/json' } });
+    expect([answer.status, answer.body['field']]).toEqual([400, 'attributes']);
   });
 
   it('takes attributes of 4096 bytes', async () => {

@@ -84,8 +84,8 @@ export class RedisLoginStore implements LoginStore {
   }
 
   async present(handle: string, token: PresentedToken): Promise<{ result: PresentResult; login?: LoginRecord }> {
-    const { generation, tokenHash, successorHash, rotate } = token;
-    const args = [randomUUID(), generation, tokenHash, successorHash, rotate ? 1 : 0];
+    const { generation, tokenHash, successorHash, rotate, spare = false } = token;
+    const args = [randomUUID(), generation, tokenHash, successorHash, rotate ? 1 : 0, spare ? 1 : 0];
     const reply = await this.#onLogin('login-present', handle, args);
     const login = recordOf(handle, reply);
     return { result: reply[0] as PresentResult, ...(login && { login }) };

@@ -32,9 +32,11 @@ export function authRoutes(logins: LoginApi, clock: Clock): Router {
   router
     .route('/v1/auth/refresh')
     .post(...jsonBody, async (request, response) => {
-      await withCredential(request, async ({ kind, token }, inCookie) => {
-        if (kind !== 'refresh_token') throw new HoldfastError('invalid_refresh_token', 'This is not a refresh token');
-        sendTokens(response, await logins.refresh(token), inCookie);
+      await withCredential(request, async (credential, inCookie) => {
+        if (credential.kind !== 'refresh_token') {
+          throw new HoldfastError('invalid_refresh_token', 'This is not a refresh token');
+        }
+        sendTokens(response, await logins.refresh(credential.token, credential.isGone), inCookie);
       });
     })
     .all(methodNotAllowed('POST'));

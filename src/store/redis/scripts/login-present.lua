@@ -1,23 +1,17 @@
 #!lua
 -- Presents a refresh token whose MAC is genuine.
 -- KEYS: record, audit stream, upstream grant, owned sessions
--- ARGV: handle, request id, generation, token hash, its successor's hash, '1' to rotate
+-- ARGV: handle, request id, generation, token hash, its successor's hash, '1' to rotate, '1' to spare the family
 -- Returns the result as `PresentResult` names it, and but for `unknown` the record. Tells `refreshed`, `touched` or
 -- `ended`. Sent again, a call that rotated is answered `replayed`, which is as good.
 -- include: login-record.lua
-local ACTIVITY_STEP_MS = 1000
 local request, generation, token, successor = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local is_rotation = ARGV[6] == '1'
-
--- Tokens that follow each other fast are one activity.
-local function note_use()
-  if now - record.last_seen_at >= math.min(ACTIVITY_STEP_MS, record.idle / 20) then slide() end
-end
 
 local function present_current()
   if record.first_used_at == '0' then record.first_used_at = text(now) end
   if not is_rotation or now - record.rotated_at < REUSE_INTERVAL_MS then
-    note_use()
+    note_life(true)
     return 'current'
   end
   slide()
@@ -40,7 +34,7 @@ end
 local function present()
   if token == record.token then return present_current() end
   if may_repeat() then
-    note_use()
+    note_life(true)
     return 'replayed'
   end
   local current = tonumber(record.generation)
@@ -50,7 +44,7 @@ local function present()
     return present_current()
   end
   if generation == current then return 'unknown' end
-  finish('revoked', 'token_reuse', now, request)
+  if ARGV[7] ~= '1' then finish('revoked', 'token_reuse', now, request) end
   return 'reused'
 end
 

@@ -87,6 +87,18 @@ local function slide()
   end
 end
 
+-- A sign of life, which is recorded only if it moves a time far enough: or it would flush the audit stream.
+local function note_life(is_activity)
+  local ACTIVITY_STEP_MS = 30000
+  local seen, ends = record.last_seen_at, record.expires_at
+  local step = math.min(ACTIVITY_STEP_MS, record.idle / 20)
+  if is_activity then slide() end
+  record.last_seen_at = text(now)
+  if record.last_seen_at - seen < step and record.expires_at - ends < step then
+    put({ last_seen_at = seen, expires_at = ends })
+  end
+end
+
 -- The result, and the record as callers see it.
 local function answer(result)
   local reply = { result, record.login_id }

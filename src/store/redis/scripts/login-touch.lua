@@ -7,6 +7,12 @@
 local expires_at = tonumber(ARGV[3])
 if not load() then return { 'unknown' } end
 if record.state ~= 'active' or (expires_at and expires_at <= now) then return answer('same') end
+local is_change = expires_at or ARGV[4] ~= '' or ARGV[5] ~= ''
+if not is_change then
+  note_life(ARGV[2] == '1')
+  save()
+  return answer('changed')
+end
 if ARGV[2] == '1' then slide() end
 record.last_seen_at = text(now)
 if ARGV[4] ~= '' then record.attributes = ARGV[4] end
