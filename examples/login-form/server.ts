@@ -48,6 +48,7 @@ const onError: ErrorRequestHandler = (error: unknown, _request, response, _next)
 };
 app.use(onError);
 
-const server = app.listen(Number(PORT), HOST, () => {
+const server = app.listen(Number(PORT), HOST, (error) => {
+  if (error !== undefined) throw error;
   console.log(`The application: http://${HOST}:${(server.address() as AddressInfo).port}/`);
 });

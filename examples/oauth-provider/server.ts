@@ -109,4 +109,7 @@ const onError: ErrorRequestHandler = (error: unknown, _request, response, _next)
 };
 app.use(onError);
 
-app.listen(Number(PORT), '127.0.0.1', () => console.log(`The application: ${SELF}/`));
+app.listen(Number(PORT), '127.0.0.1', (error) => {
+  if (error !== undefined) throw error;
+  console.log(`The application: ${SELF}/`);
+});

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { IssuedTokens } from '../../src/login/api.js';
-import { type Answer, createLogin, eventKinds, me, refresh, ticketFor } from '../support/login-calls.js';
+import { type Answer, call, createLogin, eventKinds, me, refresh, ticketFor } from '../support/login-calls.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { useCluster } from './use-cluster.js';
 
@@ -90,6 +90,23 @@ describe('refreshing over three nodes', () => {
     const current = await refresh(cluster().node(0), next.body.refresh_token);
     expect([current.status, current.body.code]).toEqual([401, 'login_ended']);
     expect((await eventKinds(cluster().node(0), login.login_id)).filter((kind) => kind === 'ended')).toHaveLength(1);
+  });
+
+  test('a node that wakes up and finds the request of a client that has long gone elsewhere takes nothing for stolen', async () => {
+    const login = await oldLogin();
+    const client = await cluster().connect(1, { ticket: await ticketFor(cluster().node(1), login.access_token) });
+    cluster().node(0).pause();
+    const unanswered = ['refresh', 'ticket', 'upstream'].map((path) =>
+      call(cluster().node(0), `/v1/auth/${path}`, { token: login.refresh_token, timeoutMs: 200 }),
+    );
+    for (const { status } of await Promise.allSettled(unanswered)) expect(status).toBe('rejected');
+    const next = await refresh(cluster().node(1), login.refresh_token);
+    expect((await refresh(cluster().node(2), next.body.refresh_token)).status).toBe(200);
+    await sleep(REUSE_INTERVAL_MS + 50);
+    cluster().node(0).resume();
+    await sleep(500);
+    expect((await refresh(cluster().node(0), next.body.refresh_token)).status).toBe(200);
+    expect(client.closed).toBeUndefined();
   });
 
   test('a forged token changes nothing', async () => {

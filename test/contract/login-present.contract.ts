@@ -142,6 +142,20 @@ export function loginPresentContract(make: MakeLoginHarness): void {
       });
     });
 
+    test('only tells that a token is over when the family is to be spared', async () => {
+      const { present, age, read, handle, request } = await rotatedLogin();
+      expect(await present(2)).toBe('current');
+      await age(REUSE_MS);
+      const before = await read();
+      const events = await harness.store.events(handle);
+      const { result, login } = await harness.store.present(handle, { ...presented(request, 1), spare: true });
+      expect(result).toBe('reused');
+      expect([login, await read()]).toEqual([before, before]);
+      expect(await harness.store.events(handle)).toEqual(events);
+      expect(await present(1)).toBe('reused');
+      expect(await read()).toMatchObject({ state: 'revoked' });
+    });
+
     test('goes on with a genuine token that is ahead of what the store remembers', async () => {
       const { present, read, age } = await startLogin(harness);
       expect(await present(5, false)).toBe('current');

@@ -128,6 +128,18 @@ describe('a token that is used again after its time', () => {
     return { ...parts, t2, access_token };
   }
 
+  it('revokes nothing when its bearer has gone by now: the request may have lain somewhere all the time', async () => {
+    const { logins, t1, t2, handle, notices } = await reused();
+    const isGone = () => true;
+    const credential = { kind: 'refresh_token', token: t1, isGone } as const;
+    expect(await codeOf(logins.refresh(t1, isGone))).toBe('refresh_token_reused');
+    expect(await codeOf(logins.ticket(credential, ''))).toBe('refresh_token_reused');
+    await logins.logout(credential);
+    expect(await notices()).toEqual([]);
+    expect(await logins.login(handle)).toMatchObject({ rights: [] });
+    await expect(logins.refresh(t2)).resolves.toMatchObject({ principal: 'alice' });
+  });
+
   it.each(['refresh', 'ticket'] as const)('revokes its login when it is presented for a %s', async (verb) => {
     const { logins, t1, t2, access_token: token, handle, notices, released, logged, loginId } = await reused();
     const present = verb === 'refresh' ? logins.refresh(t1) : logins.ticket({ kind: 'refresh_token', token: t1 }, '');

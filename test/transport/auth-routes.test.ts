@@ -8,7 +8,7 @@ const APP = 'https://app.example.com';
 const COOKIE = '__Host-holdfast=hfr1.k.presented';
 /** What a page of the application sends. */
 const PAGE = { Origin: APP, 'X-Holdfast': '1' };
-const PRESENTED = { kind: 'refresh_token', token: 'hfr1.k.presented' };
+const PRESENTED = { kind: 'refresh_token', token: 'hfr1.k.presented', isGone: expect.any(Function) };
 const CLEARED = ['__Host-holdfast=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Strict'];
 const { refresh_token: REFRESH_TOKEN, ...SHOWN } = TOKENS;
 
