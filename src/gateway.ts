@@ -66,8 +66,7 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
   const store = await openStore(config, timings, { log, telemetry: metrics });
   const load = new LoadMonitor(MAX_EVENT_LOOP_DELAY_MS);
 
-  const secret = config.secret ?? randomBytes(32).toString('base64url');
-  const secrets = parseSecrets(secret);
+  const secrets = parseSecrets(config.secret ?? randomBytes(32).toString('base64url'));
   const sessions = new Sessions({
     store: store.ownership,
     bus: store.bus,
@@ -93,7 +92,7 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
     },
   });
   const login = openLogins(config, store.logins, {
-    secret,
+    secrets,
     log,
     telemetry: metrics,
     release: (owned) => sessions.releaseOwned(owned),

@@ -1,7 +1,7 @@
 import { jwtOptions } from './config/jwt-settings.js';
 import { upstreamProviders } from './config/upstreams.js';
 import type { Config } from './config.js';
-import { parseSecrets } from './crypto/secrets.js';
+import type { Secret } from './crypto/secrets.js';
 import { systemClock } from './lib/clock.js';
 import type { Log } from './lib/log.js';
 import { parseSigningKeys, SigningKeys } from './login/access-token.js';
@@ -42,13 +42,13 @@ export function loginTimings(config: Config): LoginTimings {
 
 /**
  * Logins and the application's JWTs, as far as `auth` has them on; undefined where connections are anonymous only.
- * @param secret that of the deployment, also where the settings leave it to the process
+ * @param secrets those of the deployment, also where the settings leave them to the process
  */
 export function openLogins(
   config: Config,
   stores: LoginStores,
   parts: {
-    secret: string;
+    secrets: readonly Secret[];
     log: Log;
     telemetry: LoginTelemetry;
     release(sessions: readonly OwnedSession[]): Promise<void>;
@@ -56,8 +56,7 @@ export function openLogins(
 ): LoginParts | undefined {
   const modes = config.auth ?? [];
   if (!modes.includes('login') && !modes.includes('jwt')) return undefined;
-  const { log, telemetry } = parts;
-  const secrets = parseSecrets(parts.secret);
+  const { secrets, log, telemetry } = parts;
   const jwt = modes.includes('jwt') ? jwtOptions(config) : undefined;
   const { signingKeys } = config;
   const signing =

@@ -1,10 +1,12 @@
 /** `holdfast-client`: sessions that one connection drives and many watch, over connections that come and go. */
+
+export type { LoginView as LoginInfo, UpstreamAccessToken } from '../protocol/http.js';
 export { type Client, type ClientEvents, type ClientOptions, createClient } from './client.js';
 export type { ConnectionState } from './connection.js';
 export { type ConnectionLogin, createJwtLogin, type JwtLoginOptions } from './connection-login.js';
 export { ClientError, type ClientErrorCode } from './errors.js';
 export { createLogin, type LoginClient, type LoginEvents, type LoginOptions } from './login.js';
-export type { AccessToken, LoginInfo, UpstreamAccessToken } from './login-info.js';
+export type { AccessToken } from './login-info.js';
 export type { RefreshTokenStore } from './login-keeper.js';
 export type { Session, SessionEvents, SessionOptions } from './session.js';
 export { isSubscribed, type Ownership, type SessionState, type StopReason } from './session-state.js';

@@ -1,4 +1,6 @@
 /** A person's login at the gateway, as a page or a program has it. */
+
+import type { LoginView, UpstreamAccessToken } from '../protocol/http.js';
 import { claimsOf, HeldToken } from './access-token.js';
 import { bounded } from './bounded.js';
 import { type ConnectionLogin, ticketOf } from './connection-login.js';
@@ -7,7 +9,7 @@ import { ClientError } from './errors.js';
 import { gatewayOrigin } from './gateway-origin.js';
 import { endsLogin } from './login-end.js';
 import { type AuthRequest, type Fetch, sendAuthRequest } from './login-http.js';
-import type { AccessToken, LoginInfo, UpstreamAccessToken } from './login-info.js';
+import type { AccessToken } from './login-info.js';
 import {
   CookieKeeper,
   type Credentials,
@@ -163,8 +165,8 @@ export class LoginClient implements ConnectionLogin {
   }
 
   /** @throws as `refresh` */
-  async me(): Promise<LoginInfo> {
-    return (await this.#asking((signal) => this.#request('GET', 'me', signal))) as LoginInfo;
+  async me(): Promise<LoginView> {
+    return (await this.#asking((signal) => this.#request('GET', 'me', signal))) as LoginView;
   }
 
   /**

@@ -1,8 +1,5 @@
-import { type ServerMessage, SUBPROTOCOL } from '../protocol/messages.js';
+import { type ServerMessage, SUBPROTOCOL, TICKET_SUBPROTOCOL } from '../protocol/messages.js';
 import type { ConnectionLogin } from './connection-login.js';
-
-/** The gateway takes the ticket out of the offered subprotocols, and never answers with it. */
-const TICKET_PREFIX = 'holdfast.ticket.';
 
 /** The part of a WebSocket that the client uses; a browser's and `ws`'s both have it. */
 export interface SocketLike {
@@ -61,7 +58,7 @@ export interface Offer {
 /** Fresh credentials for one attempt. @throws whatever the login and the caller's functions throw */
 export async function makeOffer({ protocols, getAccessToken, login }: SocketOptions): Promise<Offer> {
   const more = typeof protocols === 'function' ? await protocols() : (protocols ?? []);
-  const ticket = login && [`${TICKET_PREFIX}${await login.ticket()}`];
+  const ticket = login && [`${TICKET_SUBPROTOCOL}${await login.ticket()}`];
   const headers = getAccessToken && { authorization: `Bearer ${await getAccessToken()}` };
   return { protocols: [SUBPROTOCOL, ...(ticket ?? []), ...more], headers };
 }

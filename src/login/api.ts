@@ -1,22 +1,9 @@
 /** What logins offer to the transport. All throw HoldfastError for what the caller is meant to see. */
 import type { JWK } from 'jose';
+import type { CreatedLogin, IssuedTokens, LoginView, UpstreamAccessToken } from '../protocol/http.js';
 
 /** `{sessions, allow}`, checked by the transport. */
 export type Rights = readonly object[];
-
-export interface LoginView {
-  login_id: string;
-  principal: string;
-  attributes: Record<string, unknown>;
-  rights: Rights;
-  /** ms since 1970, as all times. */
-  created_at: number;
-  last_seen_at: number;
-  expires_at: number;
-  max_expires_at: number;
-  state: 'active' | 'expired' | 'revoked';
-  end_reason?: string;
-}
 
 export interface CreateLoginRequest {
   principal: string;
@@ -44,22 +31,6 @@ export interface LoginPatch {
   attributes?: Record<string, unknown>;
   rights?: Rights;
   expires_at?: number;
-}
-
-export interface IssuedTokens {
-  login_id: string;
-  principal: string;
-  access_token: string;
-  /** When the access token ends. */
-  expires_at: number;
-  refresh_token: string;
-  /** When the refresh token ends at the latest. */
-  max_expires_at: number;
-}
-
-export interface CreatedLogin extends IssuedTokens {
-  /** Exchanged once, within a minute. */
-  login_code: string;
 }
 
 /** Who presents a credential. `login` is set unless it is the application's own JWT. */
@@ -122,12 +93,7 @@ export interface LoginApi {
   upstreamTokenOf(loginId: string): Promise<UpstreamToken>;
 }
 
-export interface UpstreamToken {
-  access_token: string;
-  token_type: string;
-  /** ms since 1970; absent where the provider did not say. */
-  expires_at?: number;
-  scope?: string;
+export interface UpstreamToken extends UpstreamAccessToken {
   /** Whether a page may have it; else only the backend. */
   expose: boolean;
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.js';
+import type { IssuedTokens } from '../protocol/http.js';
 import { AccessTokens } from './access-token.js';
-import type { IssuedTokens } from './api.js';
 import type { LoginsOptions } from './options.js';
 import type { LoginRecord } from './ports.js';
 import { type RefreshToken, RefreshTokens } from './refresh-token.js';

@@ -1,14 +1,12 @@
 import type { Clock } from '../lib/clock.js';
 import { HoldfastError } from '../protocol/errors.js';
+import type { CreatedLogin, IssuedTokens, LoginView } from '../protocol/http.js';
 import type {
-  CreatedLogin,
   CreateLoginRequest,
   Credential,
   IsGone,
-  IssuedTokens,
   LoginApi,
   LoginPatch,
-  LoginView,
   NewUpstreamGrant,
   Principal,
   UpstreamToken,

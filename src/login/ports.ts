@@ -76,8 +76,8 @@ export interface PresentedToken {
 /**
  * `rotated`: the successor is the current token now. `replayed`: it is already, and the caller gets the same one.
  * `current`: the presented token stays (it is younger than the reuse interval, or nothing was to be rotated).
- * `reused`: the family has just been revoked, unless it was to be spared, `ended`: it had ended before. `unknown`: no such login or token;
- * nothing changed.
+ * `reused`: the family has just been revoked, unless it was to be spared; `ended`: it had ended before. `unknown`: no
+ * such login or token; nothing changed.
  */
 export type PresentResult = 'rotated' | 'replayed' | 'current' | 'reused' | 'ended' | 'unknown';
 

@@ -1,5 +1,6 @@
 /** Logins and their events as the HTTP API shows them. */
-import type { LoginView, Rights } from './api.js';
+import type { LoginView } from '../protocol/http.js';
+import type { Rights } from './api.js';
 import type { LoginEvent, LoginRecord } from './ports.js';
 
 export function rightsOf(login: LoginRecord): Rights {

@@ -2,6 +2,8 @@
 import type { ErrorCode } from './error-codes.js';
 
 export const SUBPROTOCOL = 'holdfast.v1';
+/** Offered beside it, with a ticket behind: a browser can set no other header. Nodes never answer with it. */
+export const TICKET_SUBPROTOCOL = 'holdfast.ticket.';
 export const PROTOCOL_MINOR = 1;
 
 export type OwnershipState = 'free' | 'owned' | 'held';

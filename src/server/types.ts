@@ -1,5 +1,7 @@
 /** What the gateway's backend routes take and give, as on the wire. Times are ms since 1970. */
-import type { OwnershipState } from '../protocol/messages.js';
+import type { LoginView } from '../protocol/http.js';
+
+export type { CreatedLogin, SessionReport, UpstreamAccessToken } from '../protocol/http.js';
 
 export interface RightsRule {
   /** A session id, with at most three wildcards, such as `editor:*`. */
@@ -29,29 +31,8 @@ export interface NewLogin {
   upstream?: Upstream;
 }
 
-export interface CreatedLogin {
-  login_id: string;
-  principal: string;
-  access_token: string;
-  expires_at: number;
-  /** For clients that are no browsers. A page gets `login_code` and nothing else. */
-  refresh_token: string;
-  max_expires_at: number;
-  /** To be exchanged once, within a minute. */
-  login_code: string;
-}
-
-export interface Login {
-  login_id: string;
-  principal: string;
-  attributes: Record<string, unknown>;
+export interface Login extends LoginView {
   rights: RightsRule[];
-  created_at: number;
-  last_seen_at: number;
-  expires_at: number;
-  max_expires_at: number;
-  state: 'active' | 'expired' | 'revoked';
-  end_reason?: string;
 }
 
 export interface LoginChange {
@@ -62,24 +43,6 @@ export interface LoginChange {
 
 /** Of the login's audit stream: what happened when. */
 export type LoginEvent = Record<string, unknown>;
-
-export interface UpstreamAccessToken {
-  access_token: string;
-  token_type: string;
-  expires_at?: number;
-  scope?: string;
-}
-
-export interface SessionReport {
-  session_id: string;
-  state: OwnershipState;
-  owner_epoch: number;
-  rev: number;
-  principal?: string;
-  connection_id?: string;
-  node?: string;
-  until?: number;
-}
 
 /** One connection, or all of a principal. */
 export type SessionTarget = { connection_id: string } | { principal: string };

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { logHandle } from '../crypto/hash.js';
 import { HoldfastError } from '../protocol/errors.js';
+import type { SessionReport } from '../protocol/http.js';
 import { namespaceOf } from '../protocol/session-id.js';
 import { type Acquired, BUSY_WAIT_MS, untilAnswered } from './acquisition.js';
 import type { Channel } from './hub.js';
@@ -12,20 +13,6 @@ import type { Subscriber } from './subscriber.js';
 export interface OwnerTarget {
   connection_id?: string;
   principal?: string;
-}
-
-/** What `GET /v1/sessions/{id}` answers. */
-export interface SessionInfo {
-  session_id: string;
-  namespace: string;
-  state: SessionView['state'];
-  owner_epoch: number;
-  rev: number;
-  principal?: string;
-  connection_id?: string;
-  node?: string;
-  /** Owned: the lease's end; held: the grace period's. ms since 1970. */
-  until?: number;
 }
 
 const OFFER_WAIT_MS = 2_000;
@@ -109,13 +96,13 @@ export class OwnerChanges {
     });
   }
 
-  async inspect(sessionId: string): Promise<SessionInfo> {
+  async inspect(sessionId: string): Promise<SessionReport> {
     const view = await this.#node.deps.store.read(sessionId);
     if (view.epoch === 0) throw new HoldfastError('not_found', 'nobody has owned this session');
     return infoOf(sessionId, view);
   }
 
-  async remove(sessionId: string): Promise<SessionInfo> {
+  async remove(sessionId: string): Promise<SessionReport> {
     const { deps } = this.#node;
     return deps.lock.withLock(sessionId, BUSY_WAIT_MS, async (lockValue) => {
       let view = await deps.store.read(sessionId);
@@ -138,7 +125,7 @@ export class OwnerChanges {
   }
 
   /** Offers the session, under its lock, to the nodes that serve its subscribers; the one with the target takes it. */
-  async give(sessionId: string, target: OwnerTarget): Promise<SessionInfo> {
+  async give(sessionId: string, target: OwnerTarget): Promise<SessionReport> {
     const { deps } = this.#node;
     return deps.lock.withLock(sessionId, BUSY_WAIT_MS, async (lockValue) => {
       const before = await deps.store.read(sessionId);
@@ -218,7 +205,7 @@ function isTarget(view: SessionView, target: OwnerTarget): boolean {
   return view.connectionId === target.connection_id || view.principal === target.principal;
 }
 
-function infoOf(sessionId: string, view: SessionView): SessionInfo {
+function infoOf(sessionId: string, view: SessionView): SessionReport {
   const { state, epoch, rev, principal, connectionId, nodeId, deadlineMs } = view;
   return {
     session_id: sessionId,

@@ -1,10 +1,11 @@
 import { logHandle } from '../crypto/hash.js';
 import { HoldfastError } from '../protocol/errors.js';
+import type { SessionReport } from '../protocol/http.js';
 import type { ClaimAck, SubscribeAck, Subscription } from '../protocol/messages.js';
 import { type Acquired, acquire } from './acquisition.js';
 import { HandedOver } from './handover.js';
 import { type Channel, isNewer } from './hub.js';
-import { isMeant, OwnerChanges, type OwnerTarget, type SessionInfo } from './owner-changes.js';
+import { isMeant, OwnerChanges, type OwnerTarget } from './owner-changes.js';
 import type { LeaseRef, SessionView, SubscriptionRemoval } from './ports.js';
 import { Reconciliation } from './reconciliation.js';
 import { type SessionDependencies, SessionNode } from './session-node.js';
@@ -166,17 +167,17 @@ export class Sessions {
   }
 
   /** @throws HoldfastError `not_found` for a session that was never owned, `store_unavailable` */
-  inspect(sessionId: string): Promise<SessionInfo> {
+  inspect(sessionId: string): Promise<SessionReport> {
     return this.#changes.inspect(sessionId);
   }
 
   /** @throws HoldfastError `connection_not_found`, `session_busy`, `store_unavailable` */
-  giveOwner(sessionId: string, target: OwnerTarget): Promise<SessionInfo> {
+  giveOwner(sessionId: string, target: OwnerTarget): Promise<SessionReport> {
     return this.#changes.give(sessionId, target);
   }
 
   /** @throws HoldfastError `not_found`, `session_busy`, `store_unavailable` */
-  removeOwner(sessionId: string): Promise<SessionInfo> {
+  removeOwner(sessionId: string): Promise<SessionReport> {
     return this.#changes.remove(sessionId);
   }
 

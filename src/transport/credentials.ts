@@ -1,13 +1,13 @@
 /** The credential of a request to `/v1/auth`: exactly one, in one place. */
 import type { Request } from 'express';
 import type { Credential } from '../login/api.js';
+import { REFRESH_TOKEN_PREFIX } from '../login/refresh-token.js';
 import { HoldfastError } from '../protocol/errors.js';
 import { optionalText, type TextRule } from '../protocol/validate.js';
 import { refreshCookies } from './cookies.js';
 import { bodyOf } from './json-body.js';
 import { bearerToken } from './presented.js';
 
-const REFRESH_PREFIX = 'hfr1.';
 const REFRESH_TOKEN: TextRule = { pattern: /./s, rule: 'a refresh token' };
 
 interface RequestCredential {
@@ -60,7 +60,7 @@ function requestCredential(request: Request): RequestCredential {
   }
   const token = inBody ?? bearers[0];
   if (token === undefined) throw new HoldfastError('unauthorized', 'Present a credential');
-  const isRefreshToken = inBody !== undefined || token.startsWith(REFRESH_PREFIX);
+  const isRefreshToken = inBody !== undefined || token.startsWith(REFRESH_TOKEN_PREFIX);
   return {
     credential: isRefreshToken ? { kind: 'refresh_token', token, isGone } : { kind: 'bearer', token },
     inCookie: false,

@@ -1,9 +1,7 @@
 /** The credential that an upgrade request presents: one at most, in one place. */
 import type { IncomingMessage } from 'node:http';
 import { HoldfastError } from '../protocol/errors.js';
-
-/** A browser can set no header on a WebSocket but this one. What is offered under it is never echoed. */
-const TICKET_SUBPROTOCOL = 'holdfast.ticket.';
+import { TICKET_SUBPROTOCOL } from '../protocol/messages.js';
 
 export interface Presented {
   kind: 'ticket' | 'bearer';

@@ -1,24 +1,11 @@
-import type { OwnershipState, Subscription } from '../protocol/messages.js';
+import type { SessionReport } from '../protocol/http.js';
+import type { Subscription } from '../protocol/messages.js';
 import type { Subscriber } from '../session/subscriber.js';
 
 export interface ClaimDetails {
   session_id: string;
   attempt_id?: string;
   force?: boolean;
-}
-
-/** A session as the application's backend sees it. */
-export interface SessionReport {
-  session_id: string;
-  namespace: string;
-  state: OwnershipState;
-  owner_epoch: number;
-  rev: number;
-  principal?: string;
-  connection_id?: string;
-  node?: string;
-  /** When the lease or the grace period ends, ms since 1970 by the store's clock. */
-  until?: number;
 }
 
 /** What the transport needs of the session domain. All throw HoldfastError for what the caller is meant to see. */

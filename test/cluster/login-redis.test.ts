@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { describe, expect, test } from 'vitest';
-import type { CreatedLogin } from '../../src/login/api.js';
 import { loginHandle } from '../../src/login/handles.js';
+import type { CreatedLogin } from '../../src/protocol/http.js';
 import { backend, call, createLogin, eventKinds, me, refresh, ticketFor } from '../support/login-calls.js';
 import type { RawClient } from '../support/raw-client.js';
 import { redisCall } from '../support/redis-process.js';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { IssuedTokens } from '../../src/login/api.js';
+import type { IssuedTokens } from '../../src/protocol/http.js';
 import { type Answer, call, createLogin, eventKinds, me, refresh, ticketFor } from '../support/login-calls.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { useCluster } from './use-cluster.js';

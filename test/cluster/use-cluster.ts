@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import type { SessionReport } from '../../src/protocol/http.js';
 import type { ServerMessage, SubscribeAck } from '../../src/protocol/messages.js';
-import type { SessionReport } from '../../src/transport/sessions-api.js';
 import { type ClusterOptions, GatewayCluster } from '../support/cluster.js';
 import { type GatewayProcess, SECRETS } from '../support/gateway-process.js';
 import { missingHaproxy } from '../support/haproxy.js';

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { CreatedLogin, CreateLoginRequest } from '../../src/login/api.js';
+import type { CreateLoginRequest } from '../../src/login/api.js';
 import { loginHandle } from '../../src/login/handles.js';
 import type { LoginUpstream } from '../../src/login/options.js';
+import type { CreatedLogin } from '../../src/protocol/http.js';
 import { ACCESS_MS, codeOf, deployment, IDLE_MS, MAX_MS, REUSE_MS, secret } from './logins-harness.js';
 
 const ORIGIN = 'https://app.example';

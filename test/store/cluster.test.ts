@@ -41,7 +41,9 @@ test('every verb works in every partition, spread over the masters', async () =>
     epoch: claims[i]?.view.epoch ?? 0,
   }));
   expect(new Set(await store.renew(leases, 60_000))).toEqual(new Set(['renewed']));
-  expect(new Set(await store.hold(leases, 50))).toEqual(new Set([true]));
+  // The first two are taken from their owners below, which on a busy machine may be later than the others lapse.
+  const held = [...(await store.hold(leases.slice(0, 2), 60_000)), ...(await store.hold(leases.slice(2), 50))];
+  expect(held).toEqual(requests.map(() => true));
   const views = await store.peek(leases.map(({ sessionId }) => sessionId));
   expect(views.map((view) => view?.connectionId)).toEqual(leases.map(({ connectionId }) => connectionId));
 

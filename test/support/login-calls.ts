@@ -1,5 +1,5 @@
 /** The login routes as an application and its clients call them. */
-import type { CreatedLogin, IssuedTokens, LoginView } from '../../src/login/api.js';
+import type { CreatedLogin, IssuedTokens, LoginView } from '../../src/protocol/http.js';
 import { type GatewayProcess, SECRETS } from './gateway-process.js';
 
 export interface Answer<T> {

@@ -1,15 +1,13 @@
 import type {
-  CreatedLogin,
   CreateLoginRequest,
   Credential,
-  IssuedTokens,
   LoginApi,
   LoginPatch,
-  LoginView,
   NewUpstreamGrant,
   Principal,
   UpstreamToken,
 } from '../../src/login/api.js';
+import type { CreatedLogin, IssuedTokens, LoginView } from '../../src/protocol/http.js';
 
 export const LOGIN_ID = 'login_of-some-thirty-two-characters-or-more';
 export const EXPIRES_AT = 2_000_000_000_000;

@@ -1,7 +1,8 @@
 import { HoldfastError } from '../../src/protocol/errors.js';
+import type { SessionReport } from '../../src/protocol/http.js';
 import type { Subscription } from '../../src/protocol/messages.js';
 import type { Subscriber } from '../../src/session/subscriber.js';
-import type { ClaimDetails, SessionReport, SessionsApi } from '../../src/transport/sessions-api.js';
+import type { ClaimDetails, SessionsApi } from '../../src/transport/sessions-api.js';
 
 const STATE = { state: 'free', owner_epoch: 1, rev: 1 } as const;
 

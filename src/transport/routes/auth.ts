@@ -1,8 +1,10 @@
 /** `/v1/auth`: what clients do with their own login. */
+
 import { type Response, Router } from 'express';
 import type { Clock } from '../../lib/clock.js';
-import type { IssuedTokens, LoginApi } from '../../login/api.js';
+import type { LoginApi } from '../../login/api.js';
 import { HoldfastError } from '../../protocol/errors.js';
+import type { IssuedTokens } from '../../protocol/http.js';
 import { requiredText, type TextRule } from '../../protocol/validate.js';
 import { methodNotAllowed } from '../answers.js';
 import { CLEARED_COOKIE, refreshCookie } from '../cookies.js';
