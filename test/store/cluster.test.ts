@@ -49,7 +49,7 @@ test('every verb works in every partition, spread over the masters', async () =>
 
   const [first, second] = requests;
   if (first === undefined || second === undefined) throw new Error('no requests');
-  const { mode: _, ...again } = { ...first, requestId: randomUUID(), tokenHash: randomUUID() };
+  const { mode: _, ...again } = { ...first, leaseMs: 60_000, requestId: randomUUID(), tokenHash: randomUUID() };
   const taken = await store.reclaim({ ...again, presentedTokenHash: first.tokenHash, claimIfExpired: false });
   expect(taken.result).toBe('owned');
   const lock = new RedisLock(open.connection);
