@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { credentialSettings } from './config/credential-settings.js';
+import { hookSettings } from './config/hook-settings.js';
 import { jwtSettings } from './config/jwt-settings.js';
 import { limitSettings } from './config/limit-settings.js';
 import { loginSettings } from './config/login-settings.js';
@@ -19,6 +20,7 @@ export const configSchema = z.strictObject({
   ...loginSettings,
   ...upstreamSettings,
   ...sessionSettings,
+  ...hookSettings,
   ...limitSettings,
 });
 

@@ -2,22 +2,25 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { openBackend } from './backend/backend.js';
+import { parseHookSecrets } from './config/hook-settings.js';
 import type { Config } from './config.js';
 import { macKeys, parseSecrets } from './crypto/secrets.js';
 import { systemClock } from './lib/clock.js';
 import type { Log } from './lib/log.js';
 import { type LoginParts, loginTimings, openLogins } from './logins.js';
+import { gracePeriods, hasPresence, rulesOf, settingsOf } from './namespaces.js';
 import { drain } from './ops/drain.js';
 import { createInternalServer } from './ops/health.js';
 import { LoadMonitor } from './ops/load.js';
 import { Metrics } from './ops/metrics.js';
-import { namespaceOf } from './protocol/session-id.js';
 import { ReconnectTokens } from './session/reconnect-token.js';
 import { ALL_RIGHTS, OPEN_RIGHTS, type RightsRule, rightsOf, type SessionRights } from './session/rights.js';
-import { leaseMsOf, type SessionSettings } from './session/session-node.js';
+import { leaseMsOf } from './session/session-node.js';
 import { Sessions } from './session/sessions.js';
 import { openStore, sweepEveryMs, timingsOf } from './store.js';
 import type { AuthenticationOptions } from './transport/authenticate.js';
+import { frameEncoder } from './transport/frame.js';
 import { createGatewayServer } from './transport/server.js';
 
 export interface Gateway {
@@ -60,15 +63,33 @@ const PAGE_PARTS = ['', 'web', 'client', 'protocol', 'lib'];
 export async function startGateway(config: Config, extras: GatewayExtras): Promise<Gateway> {
   const { log } = extras;
   const metrics = new Metrics();
-  const graces = [config.graceMs, ...Object.values(config.namespaces).flatMap(({ graceMs }) => graceMs ?? [])];
-  const graceMs = { shortest: Math.min(...graces), longest: Math.max(...graces) };
+  const graceMs = gracePeriods(config);
   const timings = { ...timingsOf(graceMs), ...loginTimings(config) };
   const store = await openStore(config, timings, { log, telemetry: metrics });
   const load = new LoadMonitor(MAX_EVENT_LOOP_DELAY_MS);
+  const backend = openBackend({
+    authorizeUrl: config.authorizeUrl,
+    messageUrl: config.messageUrl,
+    eventsUrl: config.eventsUrl,
+    secrets: config.hookSecret === undefined ? [] : parseHookSecrets(config.hookSecret),
+    timeoutMs: config.hookTimeoutMs,
+    concurrency: config.hookConcurrency,
+    authorizeTtlMs: config.authorizeTtlMs,
+    outbox: store.outbox,
+    clock: systemClock,
+    log,
+    telemetry: metrics,
+  });
 
   const secrets = parseSecrets(config.secret ?? randomBytes(32).toString('base64url'));
   const sessions = new Sessions({
     store: store.ownership,
+    messages: store.messages,
+    presence: store.presence,
+    hasPresence: hasPresence(config),
+    application: backend.application,
+    frames: frameEncoder(config.compressAboveBytes),
+    lagBytes: config.sendQueueBytes / 2,
     bus: store.bus,
     lock: store.lock,
     tokens: new ReconnectTokens({
@@ -117,6 +138,7 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
       maxSubscriptions: config.maxSubscriptions,
       maxPendingRequests: MAX_PENDING_REQUESTS,
       maxQueueBytes: config.sendQueueBytes,
+      compressAboveBytes: config.compressAboveBytes,
       maxBadFrames: MAX_BAD_FRAMES,
       frames: { perSecond: config.messagesPerSecond, burst: config.messageBurst },
       batch: { perSecond: config.messagesPerSecond, burst: Math.max(config.messageBurst, config.maxSubscriptions) },
@@ -155,10 +177,12 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
     await Promise.allSettled([server.close(), internal.close()]);
     await login?.close();
     await sessions.close();
+    await backend.close();
     await store.close();
   }
 
   sessions.start();
+  backend.start();
   try {
     await login?.live.start();
     const { port } = await server.listen();
@@ -192,25 +216,11 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
   }
 }
 
-function settingsOf(config: Config): (sessionId: string) => SessionSettings {
-  const settings = (overrides: Config['namespaces'][string]): SessionSettings => {
-    const graceMs = overrides.graceMs ?? config.graceMs;
-    return {
-      graceMs,
-      leaseMs: leaseMsOf(graceMs),
-      handoverPolicy: overrides.handoverPolicy ?? config.handoverPolicy,
-      exposePrincipals: overrides.exposePrincipals ?? config.exposePrincipals,
-    };
-  };
-  const common = settings({});
-  const own = new Map(Object.entries(config.namespaces).map(([name, overrides]) => [name, settings(overrides)]));
-  return (sessionId) => own.get(namespaceOf(sessionId)) ?? common;
-}
-
 function authenticationOf(config: Config, openRights: boolean, login: LoginParts | undefined): AuthenticationOptions {
+  const rules = rulesOf(config);
   const rightsFor = (principal: string, claims: readonly RightsRule[]): SessionRights => {
     if (openRights) return ALL_RIGHTS;
-    return config.access === 'open' ? OPEN_RIGHTS : rightsOf(principal, claims, config.rights);
+    return config.access === 'open' ? OPEN_RIGHTS : rightsOf(principal, claims, rules);
   };
   const { accessTokenTtlMs, ticketInUrl } = config;
   return {

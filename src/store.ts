@@ -1,3 +1,4 @@
+import type { Outbox } from './backend/ports.js';
 import type { Config } from './config.js';
 import { systemClock } from './lib/clock.js';
 import type { Log } from './lib/log.js';
@@ -10,14 +11,19 @@ import type {
   PrincipalMarks,
   UpstreamGrants,
 } from './login/ports.js';
+import type { MessageStore } from './session/message-ports.js';
 import type { OwnershipStore, OwnershipTimings, SessionBus, SessionLock } from './session/ports.js';
+import type { PresenceStore, PresenceTimings } from './session/presence-ports.js';
 import { leaseMsOf } from './session/session-node.js';
 import { MemoryBus } from './store/memory/bus.js';
 import { MemoryControlLog } from './store/memory/control-log.js';
 import { MemoryLock, upstreamBusy } from './store/memory/lock.js';
 import { MemoryLoginStore } from './store/memory/login-store.js';
+import { MemoryMessageStore } from './store/memory/message-store.js';
 import { MemoryOneTimeStore } from './store/memory/one-time-store.js';
+import { MemoryOutbox } from './store/memory/outbox.js';
 import { MemoryOwnershipStore } from './store/memory/ownership-store.js';
+import { MemoryPresenceStore } from './store/memory/presence-store.js';
 import { MemoryPrincipalMarks } from './store/memory/principal-marks.js';
 import { MemoryUpstreamGrants } from './store/memory/upstream-grants.js';
 import { RedisBus } from './store/redis/bus.js';
@@ -25,8 +31,12 @@ import { connectRedis, type RedisConnection } from './store/redis/client.js';
 import { RedisControlLog } from './store/redis/control-log.js';
 import { RedisLock, UPSTREAM } from './store/redis/lock.js';
 import { RedisLoginStore } from './store/redis/login-store.js';
+import { RedisMessageStore } from './store/redis/message-store.js';
 import { RedisOneTimeStore } from './store/redis/one-time-store.js';
+import { RedisOutbox } from './store/redis/outbox.js';
+import type { OutboxSettings } from './store/redis/outbox-settings.js';
 import { RedisOwnershipStore } from './store/redis/ownership-store.js';
+import { RedisPresenceStore } from './store/redis/presence-store.js';
 import { RedisPrincipalMarks } from './store/redis/principal-marks.js';
 import { checkRequirements } from './store/redis/requirements.js';
 import type { StoreTelemetry } from './store/redis/telemetry.js';
@@ -45,6 +55,9 @@ export interface LoginStores {
 export interface Store {
   logins: LoginStores;
   ownership: OwnershipStore;
+  messages: MessageStore;
+  presence: PresenceStore;
+  outbox: Outbox;
   bus: SessionBus;
   lock: SessionLock;
   /** True while commands get through. */
@@ -60,7 +73,7 @@ export function sweepEveryMs(graceMs: number): number {
 }
 
 /** @param graceMs the shortest and the longest grace period of any namespace */
-export function timingsOf(graceMs: { shortest: number; longest: number }): OwnershipTimings {
+export function timingsOf(graceMs: { shortest: number; longest: number }): OwnershipTimings & PresenceTimings {
   const shortestLeaseMs = leaseMsOf(graceMs.shortest);
   return {
     // Shorter than what a lease has left between two renewals, so that no outage goes unnoticed that could lapse one;
@@ -70,6 +83,7 @@ export function timingsOf(graceMs: { shortest: number; longest: number }): Owner
     retentionMs: HOUR_MS + leaseMsOf(graceMs.longest),
     handoverPatienceMs: 1_000,
     busyExtensionMs: 5_000,
+    presenceTtlMs: 90_000,
   };
 }
 
@@ -78,16 +92,13 @@ export function timingsOf(graceMs: { shortest: number; longest: number }): Owner
  * @throws RedisRequirementError with a line for the operator
  */
 export async function openStore(
-  config: Pick<Config, 'redisUrl' | 'redisPrefix'>,
-  timings: OwnershipTimings & LoginTimings,
+  config: Pick<Config, 'redisUrl' | 'redisPrefix' | 'eventsUrl' | 'sessionIdleMs'>,
+  timings: OwnershipTimings & LoginTimings & PresenceTimings,
   parts: { log: Log; telemetry: StoreTelemetry },
 ): Promise<Store> {
-  if (config.redisUrl === undefined) {
-    const bus = new MemoryBus();
-    const lock = new MemoryLock();
-    const ownership = new MemoryOwnershipStore({ clock: systemClock, timings, bus, lock });
-    return { logins: memoryLogins(timings), ownership, bus, lock, reachable: () => true, close: () => bus.close() };
-  }
+  // Without somebody to tell no event is kept.
+  const outbox = config.eventsUrl === undefined ? undefined : { sessionIdleMs: config.sessionIdleMs };
+  if (config.redisUrl === undefined) return memoryStore(timings, outbox);
   const connection = await connectRedis(config.redisUrl, { prefix: config.redisPrefix, ...parts });
   try {
     await checkRequirements(connection);
@@ -97,8 +108,11 @@ export async function openStore(
   }
   const bus = new RedisBus(connection);
   return {
-    logins: redisLogins(connection, timings),
-    ownership: new RedisOwnershipStore(connection, timings, parts.telemetry),
+    logins: redisLogins(connection, timings, outbox),
+    ownership: new RedisOwnershipStore(connection, timings, parts.telemetry, outbox),
+    messages: new RedisMessageStore(connection, parts.telemetry, outbox),
+    presence: new RedisPresenceStore(connection, timings),
+    outbox: new RedisOutbox(connection),
     bus,
     lock: new RedisLock(connection),
     reachable: () => connection.commands.status === 'ready',
@@ -109,9 +123,49 @@ export async function openStore(
   };
 }
 
-function memoryLogins(timings: LoginTimings): LoginStores {
+function memoryStore(
+  timings: OwnershipTimings & LoginTimings & PresenceTimings,
+  settings: OutboxSettings | undefined,
+): Store {
   const clock = systemClock;
-  const store = new MemoryLoginStore({ clock, timings });
+  const bus = new MemoryBus();
+  const lock = new MemoryLock();
+  const outbox = new MemoryOutbox({ clock, sessionIdleMs: settings?.sessionIdleMs ?? 0 });
+  const told = settings && outbox;
+  const messages = new MemoryMessageStore({
+    clock,
+    bus: {
+      publish(batch) {
+        told?.published(batch.sessionId);
+        return bus.publish(batch);
+      },
+    },
+    records: (sessionId) => ownership.owner(sessionId),
+  });
+  const ownership: MemoryOwnershipStore = new MemoryOwnershipStore({
+    clock,
+    timings,
+    bus,
+    lock,
+    streams: messages,
+    ...(told && { outbox: told.sessions }),
+  });
+  return {
+    logins: memoryLogins(timings, told),
+    ownership,
+    messages,
+    presence: new MemoryPresenceStore({ clock, timings, bus }),
+    outbox,
+    bus,
+    lock,
+    reachable: () => true,
+    close: () => bus.close(),
+  };
+}
+
+function memoryLogins(timings: LoginTimings, outbox: MemoryOutbox | undefined): LoginStores {
+  const clock = systemClock;
+  const store = new MemoryLoginStore({ clock, timings, ...(outbox && { outbox }) });
   return {
     store,
     control: new MemoryControlLog(),
@@ -122,9 +176,13 @@ function memoryLogins(timings: LoginTimings): LoginStores {
   };
 }
 
-function redisLogins(connection: RedisConnection, timings: LoginTimings): LoginStores {
+function redisLogins(
+  connection: RedisConnection,
+  timings: LoginTimings,
+  outbox: OutboxSettings | undefined,
+): LoginStores {
   return {
-    store: new RedisLoginStore(connection, timings),
+    store: new RedisLoginStore(connection, timings, outbox),
     control: new RedisControlLog(connection),
     oneTime: new RedisOneTimeStore(connection),
     marks: new RedisPrincipalMarks(connection),

@@ -34,7 +34,7 @@ app.post('/login', express.json(), async (request, response) => {
   const { origin } = request.headers;
   const { login_code } = await backend.createLogin({
     principal: name,
-    rights: [{ sessions: 'room:*', allow: ['watch', 'own'] }],
+    rights: [{ sessions: 'room:*', allow: ['watch', 'own', 'send', 'signal'] }],
     // Only the page that asked may exchange the code.
     ...(origin !== undefined && { origin }),
   });

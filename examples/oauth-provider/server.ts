@@ -70,7 +70,7 @@ async function fromProvider(request: Request, response: Response): Promise<void>
 
   const { login_code } = await backend.createLogin({
     principal: subject,
-    rights: [{ sessions: 'room:*', allow: ['watch', 'own'] }],
+    rights: [{ sessions: 'room:*', allow: ['watch', 'own', 'send', 'signal'] }],
     origin: SELF,
     // From now on the gateway has it: do not keep or use it here.
     ...(tokens.refresh_token !== undefined && { upstream: { refresh_token: tokens.refresh_token } }),

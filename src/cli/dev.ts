@@ -9,6 +9,7 @@ const DEV_DEFAULTS: CommandDefaults = {
   host: '127.0.0.1',
   auth: ['login', 'anonymous'],
   access: 'open',
+  presence: true,
   logLevel: 'warn',
   drainMs: 1_000,
   allowLoopbackHttp: true,
@@ -23,7 +24,7 @@ function greeting({ address, internalAddress }: Gateway, { auth = [], access, ap
   const lines = [
     `Holdfast for development: http://${address}/`,
     '',
-    'Open it in two tabs: one owns the session, the other watches. Reload or close the owner and see who has it then.',
+    'Open it in two tabs: one owns the session, the other watches. Ask its agent something, and reload in mid-answer.',
     hasLogins && 'Log in there with any name, and stay logged in until you log out.',
     '',
     auth.includes('anonymous') && `By hand:     npx wscat -s holdfast.v1 -c ws://${address}/v1/connect`,

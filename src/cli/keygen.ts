@@ -18,8 +18,15 @@ export function keygenCommand(): Command {
   return new Command('keygen')
     .description('print fresh secrets as lines of an environment file')
     .option('--signing-key', `print a key that signs access tokens instead, for ${envName('signingKeys')}`)
-    .action(({ signingKey = false }: { signingKey?: boolean }) => {
-      const lines = signingKey ? [`${envName('signingKeys')}=${newKeyId()}:${newSecret()}`] : SECRETS.map(line);
+    .option(
+      '--hook-secret',
+      `print a secret that signs requests to the application instead, for ${envName('hookSecret')}`,
+    )
+    .action(({ signingKey = false, hookSecret = false }: { signingKey?: boolean; hookSecret?: boolean }) => {
+      const lines: string[] = [];
+      if (signingKey) lines.push(`${envName('signingKeys')}=${newKeyId()}:${newSecret()}`);
+      if (hookSecret) lines.push(`${envName('hookSecret')}=whsec_${randomBytes(32).toString('base64')}`);
+      if (lines.length === 0) lines.push(...SECRETS.map(line));
       process.stdout.write(`${lines.join('\n')}\n`);
     });
 }

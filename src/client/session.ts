@@ -4,6 +4,7 @@ import type {
   ClaimAck,
   OwnershipMessage,
   OwnershipReason,
+  Position,
   ServerMessage,
   SubscribeAck,
   Subscription,
@@ -11,7 +12,10 @@ import type {
 import { Emitter } from './emitter.js';
 import { ClientError } from './errors.js';
 import { Exchange } from './exchange.js';
+import { Incoming, type MessageEvents } from './incoming.js';
 import { type Operation, Operations } from './operations.js';
+import { Outbox } from './outbox.js';
+import { payloadOf } from './payload.js';
 import { randomId } from './random-id.js';
 import { type ErrorMessage, isOfToken, isTriedAgain } from './refusals.js';
 import type { SessionLink } from './session-link.js';
@@ -29,9 +33,14 @@ import {
 export interface SessionOptions {
   /** `if_free` (default): become the owner on subscribing when nobody is. `never`: only with `claim()`. */
   claim?: 'if_free' | 'never';
+  /**
+   * Begin with what came after this position; `oldest`: with all that is kept. Default: with what comes from now on. Later
+   * subscriptions, after a lost connection, always go on where the one before ended.
+   */
+  since?: Position | 'oldest';
 }
 
-export interface SessionEvents {
+export interface SessionEvents extends MessageEvents {
   state: { state: SessionState; previous: SessionState };
   /** Each change of ownership that the gateway tells of, the client's own included. */
   ownership: { ownership: Ownership; owner: boolean; reason: OwnershipReason };
@@ -55,6 +64,8 @@ export class Session {
   readonly #link: SessionLink;
   readonly #operations: Operations;
   readonly #exchange = new Exchange();
+  readonly #incoming: Incoming;
+  readonly #outbox: Outbox;
   readonly #option: 'if_free' | 'never';
   /** What a new subscription asks for: the option, except after a release. */
   #claim: 'if_free' | 'never';
@@ -70,10 +81,17 @@ export class Session {
     this.#claim = this.#option;
     this.#link = link;
     this.#operations = new Operations(id, link.operationTimeoutMs);
+    this.#incoming = new Incoming(this.#events, options.since);
+    this.#outbox = new Outbox(id, link, () => isSubscribed(this.#state));
   }
 
   get state(): SessionState {
     return this.#state;
+  }
+
+  /** Up to where its messages have arrived; undefined before the first subscription. */
+  get position(): Position | undefined {
+    return this.#incoming.position;
   }
 
   /** @returns what takes the listener off again */
@@ -112,13 +130,47 @@ export class Session {
     await this.#run('unsubscribe').catch(() => this.stop('unsubscribed'));
   }
 
+  /**
+   * Sends a message to everybody in the session, which only its owner may. While the connection is away it waits for it;
+   * sent again after a lost connection it is still one message. Sends keep their order, except that one which the gateway
+   * refused for now (`rate_limited`) may be overtaken by those that were on their way then. At most 256 wait.
+   * @param data a JSON value, or bytes
+   * @param options `idempotencyKey`: 1 to 255 visible ASCII characters; one is made up when absent. For 5 minutes the
+   * same key is the same message, from whichever client of the principal
+   * @throws ClientError `not_owner`, `forbidden`, `message_too_large`, `message_rejected`, `history_full`, `queue_full`,
+   * `timeout` when it is not known whether it was sent, `stopped`, …
+   * @throws TypeError for what JSON cannot say
+   */
+  async send(data: unknown, options: { idempotencyKey?: string } = {}): Promise<{ offset: number }> {
+    const { idempotencyKey = randomId() } = options;
+    this.#checkLife();
+    const message = { type: 'send', session_id: this.id, idempotency_key: idempotencyKey, ...payloadOf(data) } as const;
+    const { offset } = await this.#outbox.add<'send'>(message);
+    return { offset };
+  }
+
+  /**
+   * Tells the owner and the application something that is not kept: "stop", "approve". Sent at most once.
+   * @param data a JSON value, or bytes
+   * @returns whether there was an owner to be told
+   * @throws ClientError as `send` does
+   */
+  async signal(data: unknown): Promise<{ owner: boolean }> {
+    this.#checkLife();
+    const { owner } = await this.#outbox.add<'signal'>({ type: 'signal', session_id: this.id, ...payloadOf(data) });
+    return { owner };
+  }
+
   async #run(kind: Operation['kind'], force = false): Promise<void> {
-    if (this.#state.name === 'stopped') {
-      throw new ClientError('stopped', 'the session has ended', { sessionId: this.id });
-    }
+    this.#checkLife();
     const done = this.#operations.add(kind, force, () => this.#next());
     this.#next();
     await done;
+  }
+
+  #checkLife(): void {
+    if (this.#state.name !== 'stopped') return;
+    throw new ClientError('stopped', 'the session has ended', { sessionId: this.id });
   }
 
   /** @internal What to send to subscribe on a new connection; undefined when nothing is to be sent now. */
@@ -126,11 +178,13 @@ export class Session {
     if (this.#state.name === 'stopped' || isSubscribed(this.#state) || this.#exchange.busy) return undefined;
     if (this.#subscription === undefined) {
       const token = this.#link.tokens.get(this.id);
+      const { since } = this.#incoming;
       this.#subscription = {
         session_id: this.id,
         claim: this.#operations.endsOwnership ? 'never' : this.#claim,
         ...(token !== undefined && { reconnect_token: token }),
         attempt_id: randomId(),
+        ...(since !== undefined && { since }),
       };
     }
     this.#expectAnswer(requestId, undefined);
@@ -146,6 +200,7 @@ export class Session {
   disconnected(): void {
     this.#exchange.reset();
     this.#apply({ type: 'disconnect' });
+    this.#outbox.disconnected();
   }
 
   /** @internal */
@@ -166,6 +221,17 @@ export class Session {
         return this.#onLost(message);
       case 'unsubscribed':
         return this.stop(message.reason);
+      case 'send_ack':
+      case 'signal_ack':
+        return this.#outbox.answered(message);
+      case 'message':
+      case 'reset':
+      case 'lagged':
+      case 'presence':
+      case 'signal':
+        // Nothing of a session precedes the answer to its `subscribe`.
+        if (isSubscribed(this.#state)) this.#incoming.receive(message);
+        return;
       case 'error':
         return this.#onError(message);
     }
@@ -173,7 +239,7 @@ export class Session {
 
   /** @internal True for the request that this session waits for. */
   awaits(requestId: string | undefined): boolean {
-    return this.#exchange.awaits(requestId);
+    return this.#exchange.awaits(requestId) || this.#outbox.awaits(requestId);
   }
 
   /** @internal Ends the session here; the gateway is told by what led to this. */
@@ -184,6 +250,7 @@ export class Session {
     if (ENDS_OWNERSHIP.has(reason)) this.#link.tokens.delete(this.id);
     this.#apply({ type: 'stop', reason, ...(error !== undefined && { code: error.code }) });
     this.#operations.stop();
+    this.#outbox.stop();
     this.#link.ended(this);
     if (error !== undefined) this.#emitError(error);
   }
@@ -194,7 +261,9 @@ export class Session {
     this.#subscription = undefined;
     this.#subscribeFailures = 0;
     this.#keepToken(ack);
+    this.#incoming.subscribed(ack);
     this.#apply({ type: 'snapshot', owner: ack.owner, ownership: ownershipOf(ack) });
+    this.#outbox.flush();
     this.#next();
   }
 
@@ -238,6 +307,7 @@ export class Session {
   }
 
   #onError(message: ErrorMessage): void {
+    if (this.#outbox.awaits(message.id)) return this.#outbox.refused(message);
     if (!this.#exchange.awaits(message.id)) return this.#emitError(message);
     const operation = this.#exchange.answered();
     if (operation === undefined) return this.#onSubscribeRefused(message);

@@ -8,7 +8,8 @@ import { DEFAULT_UPSTREAM, upstreamProviders } from './upstreams.js';
 const JWT_KEYS = ['jwtSecret', 'jwtPublicKey', 'jwtJwksUrl'] as const;
 /** Void unless JWTs are verified. Not the secret: `keygen` prints one in any case. */
 const JWT_RULES = ['jwtPublicKey', 'jwtJwksUrl', 'jwtAlgorithms', 'jwtType', 'jwtIssuer', 'jwtAudience'] as const;
-const OWN_SECRETS = ['secret', 'apiKey', 'jwtSecret', 'signingKeys'] as const;
+const OWN_SECRETS = ['secret', 'apiKey', 'jwtSecret', 'signingKeys', 'hookSecret'] as const;
+const HOOK_URLS = ['authorizeUrl', 'messageUrl', 'eventsUrl'] as const;
 /** What describes the one provider. */
 const UPSTREAM = ['upstreamTokenUrl', 'upstreamClientId'] as const;
 const UPSTREAM_EXTRAS = ['upstreamIssuer', 'upstreamClientSecret'] as const;
@@ -28,6 +29,7 @@ export function conflicts(config: Config, stated: boolean): string[] {
     ...jwtChecks(config),
     ...loginChecks(config),
     ...upstreamChecks(config),
+    ...hookChecks(config),
     ...otherChecks(config),
   ];
   return checks.filter(([wrong]) => wrong).map(([, problem]) => problem);
@@ -134,19 +136,72 @@ function upstreamChecks(config: Config): Check[] {
   ];
 }
 
+function hookChecks(config: Config): Check[] {
+  const urls = given(config, HOOK_URLS);
+  const asks = Object.entries(config.namespaces).flatMap(([name, { authorizeHook, messageHook }]) => [
+    [`namespaces.${name}.authorizeHook`, authorizeHook, 'authorizeUrl'] as const,
+    [`namespaces.${name}.messageHook`, messageHook, 'messageUrl'] as const,
+  ]);
+  return [
+    [
+      urls.length > 0 && config.hookSecret === undefined,
+      `${listed(urls, 'and')}: requests to the application are signed, so ${envName('hookSecret')} is needed; \`holdfast ` +
+        'keygen --hook-secret` makes one',
+    ],
+    [
+      urls.length === 0 && config.hookSecret !== undefined,
+      `${envName('hookSecret')} does nothing without ${listed(HOOK_URLS, 'or')}`,
+    ],
+    [
+      config.sessionIdleMs > 0 && config.eventsUrl === undefined,
+      `${flagName('sessionIdleMs')} does nothing without ${flagName('eventsUrl')}: nobody would be told`,
+    ],
+    ...asks.map(
+      ([what, wanted, url]): Check => [
+        wanted === true && config[url] === undefined,
+        `${what} does nothing without ${flagName(url)}`,
+      ],
+    ),
+  ];
+}
+
 function otherChecks(config: Config): Check[] {
   const { auth = [], access, rights } = config;
+  const spaces = Object.values(config.namespaces);
+  const largest = Math.max(config.maxMessageBytes, ...spaces.map(({ maxMessageBytes = 0 }) => maxMessageBytes));
+  const hasRules =
+    rights.length > 0 || config.authorizeUrl !== undefined || spaces.some(({ rights: own }) => own !== undefined);
   const secrets = given(config, OWN_SECRETS);
   return [
     [
-      access === 'rules' && rights.length === 0 && auth.length > 0 && !auth.includes('jwt') && !auth.includes('login'),
+      access === 'rules' && !hasRules && auth.length > 0 && !auth.includes('jwt') && !auth.includes('login'),
       '--access rules without any rule and without --auth login or jwt allows nobody anything: write rights into the ' +
         'file of --config, or say --access open',
     ],
-    [access === 'open' && rights.length > 0, '--access open makes the rights of the file void: leave out one of them'],
+    [
+      access === 'open' && (rights.length > 0 || spaces.some(({ rights: own }) => own !== undefined)),
+      '--access open makes the rights of the file void: leave out one of them',
+    ],
+    [
+      access === 'open' && config.authorizeUrl !== undefined,
+      `--access open leaves nothing to ask ${envName('authorizeUrl')} for: leave out one of them`,
+    ],
     [
       config.port === config.internalPort && config.port !== 0,
       `--port and --internal-port are both ${config.port}: they must differ`,
+    ],
+    ...[config, ...spaces].map((own): Check => {
+      const { historyBytes = config.historyBytes, maxMessageBytes = config.maxMessageBytes } = own;
+      // Trimming makes room for a sixteenth: a message that fills all of it would go with the rest.
+      const least = 2 * maxMessageBytes;
+      return [
+        historyBytes < least,
+        `${flagName('historyBytes')} (${historyBytes}) must be at least twice the largest message (${maxMessageBytes})`,
+      ];
+    }),
+    [
+      4 * largest > config.sendQueueBytes,
+      `${flagName('sendQueueBytes')} (${config.sendQueueBytes}) must be at least four times the largest message (${largest})`,
     ],
     [config.pongTimeoutMs >= config.pingIntervalMs, '--pong-timeout-ms must be less than --ping-interval-ms'],
     [

@@ -39,6 +39,12 @@ export const limitSettings = {
   sendQueueBytes: integer(16_384, 1_024 * MIB)
     .default(MIB)
     .register(settingInfo, { help: 'unsent data beyond which a connection is closed as too slow', unit: 'bytes' }),
+  compressAboveBytes: integer(0, 16 * MIB)
+    .default(0)
+    .register(settingInfo, {
+      help: 'messages above this are compressed for clients that offer it; 0: no compression',
+      unit: 'bytes',
+    }),
   drainMs: integer(100, 3_600_000)
     .default(25_000)
     .register(settingInfo, { help: 'how long a node that was told to stop may take to hand over', unit: 'ms' }),

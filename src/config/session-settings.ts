@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { RIGHTS } from '../session/rights.js';
 import { integer, listOf, oneOf, settingInfo, text, yesOrNo } from './kinds.js';
-import { DAY_MS } from './units.js';
+import { DAY_MS, MIB } from './units.js';
 
 const graceMs = () => integer(500, DAY_MS);
 const handoverPolicy = () => oneOf(['next_subscriber', 'oldest_watcher', 'explicit_claim']);
@@ -11,14 +11,41 @@ const pattern = (what: string) =>
     `${what}: 1 to 256 characters without spaces, at most 3 of them *`,
   );
 
-const namespaceSettings = z.strictObject(
+const historyCount = () => integer(0, 1_000_000);
+const historyBytes = () => integer(1_024, 1_024 * MIB);
+const historyAgeMs = () => integer(1_000, 30 * DAY_MS);
+const historyWhenFull = () => oneOf(['drop_oldest', 'refuse']);
+const maxMessageBytes = () => integer(1_024, 16 * MIB);
+const sendsPerSecond = () => integer(0, 100_000);
+
+const namespaceRule = z.strictObject(
   {
-    graceMs: graceMs().optional(),
-    handoverPolicy: handoverPolicy().optional(),
-    exposePrincipals: yesOrNo().optional(),
+    principals: pattern('a pattern of principals'),
+    allow: listOf(oneOf(RIGHTS), RIGHTS.length),
   },
-  { error: 'an object with some of graceMs, handoverPolicy, exposePrincipals' },
+  { error: 'an object with principals and allow' },
 );
+
+const namespaceShape = {
+  graceMs: graceMs().optional(),
+  handoverPolicy: handoverPolicy().optional(),
+  exposePrincipals: yesOrNo().optional(),
+  historyCount: historyCount().optional(),
+  historyBytes: historyBytes().optional(),
+  historyAgeMs: historyAgeMs().optional(),
+  historyWhenFull: historyWhenFull().optional(),
+  maxMessageBytes: maxMessageBytes().optional(),
+  sendsPerSecond: sendsPerSecond().optional(),
+  presence: yesOrNo().optional(),
+  /** Whether the application is asked, where there are URLs for it. */
+  authorizeHook: yesOrNo().optional(),
+  messageHook: yesOrNo().optional(),
+  rights: listOf(namespaceRule, 1_000).optional(),
+};
+
+const namespaceSettings = z.strictObject(namespaceShape, {
+  error: `an object with some of ${Object.keys(namespaceShape).join(', ')}`,
+});
 
 const rule = z.strictObject(
   {
@@ -46,7 +73,22 @@ export const sessionSettings = {
   }),
   exposePrincipals: yesOrNo()
     .default(false)
-    .register(settingInfo, { help: 'whether subscribers are told who owns a session' }),
+    .register(settingInfo, { help: 'whether subscribers are told who owns a session, sends and is there' }),
+  historyCount: historyCount()
+    .default(1_000)
+    .register(settingInfo, { help: 'messages of a session that are kept for those who come back; 0: none' }),
+  historyBytes: historyBytes().default(MIB).register(settingInfo, { help: 'how much they may take up', unit: 'bytes' }),
+  historyAgeMs: historyAgeMs().default(3_600_000).register(settingInfo, { help: 'how long they are kept', unit: 'ms' }),
+  historyWhenFull: historyWhenFull()
+    .default('drop_oldest')
+    .register(settingInfo, { help: 'what happens when there is no more room: drop_oldest, or refuse the new one' }),
+  maxMessageBytes: maxMessageBytes()
+    .default(65_536)
+    .register(settingInfo, { help: 'largest message that is published', unit: 'bytes' }),
+  sendsPerSecond: sendsPerSecond()
+    .default(0)
+    .register(settingInfo, { help: 'messages of the owner of one session; 0: as many as its connection may send' }),
+  presence: yesOrNo().default(false).register(settingInfo, { help: 'whether subscribers are told who else is there' }),
   namespaces: z
     .record(
       text(/^[A-Za-z0-9._~-]{1,64}$/, 'a namespace: what stands before the first : of session ids'),
@@ -57,7 +99,7 @@ export const sessionSettings = {
     )
     .default({})
     .register(settingInfo, {
-      help: 'graceMs, handoverPolicy and exposePrincipals by namespace',
+      help: 'by namespace: the settings above from graceMs on, authorizeHook, messageHook, rights',
       fileOnly: true,
       defaultText: 'none',
     }),

@@ -24,6 +24,17 @@ export class Metrics {
   readonly #fenced = this.#counter('fence_rejections_total', 'Refused actions of owners that no longer are', 'by');
   readonly #swept = this.#counter('swept_sessions_total', 'Lapsed sessions that this node released');
   readonly #repaired = this.#counter('repaired_views_total', 'Sessions whose state here differed from the store');
+  readonly #published = this.#counter('messages_published_total', 'Messages that the store accepted here', 'source');
+  readonly #refusedMessages = this.#counter('messages_refused_total', 'Messages and signals that were refused', 'code');
+  readonly #delivered = this.#counter('messages_delivered_total', 'Messages written to subscribers, each', 'way');
+  readonly #signals = this.#counter('signals_total', 'Signals of watchers');
+  readonly #fills = this.#counter('stream_fills_total', 'Times that a session was read from its history to close a gap');
+  readonly #resets = this.#counter('stream_resets_total', 'Times that subscribers were told of another history', 'recovered');
+  readonly #lagged = this.#counter('lagged_subscriptions_total', 'Subscriptions sent to the history for reading slowly');
+  readonly #hooks = this.#counter('hook_calls_total', 'Calls of the application', 'hook', 'outcome');
+  readonly #hookSeconds = this.#histogram('hook_duration_seconds', 'How long the application took', 'hook');
+  readonly #events = this.#counter('events_total', 'Deliveries of events to the application', 'type', 'outcome');
+  readonly #outbox = this.#gauge('outbox_events', 'Events that wait for their delivery, or were given up', 'state');
   readonly #redisSeconds = this.#histogram(
     'redis_command_duration_seconds',
     'How long a command to Redis took',
@@ -88,6 +99,60 @@ export class Metrics {
 
   repaired(count: number): void {
     this.#repaired.inc(count);
+  }
+
+  published(source: 'owner' | 'application', count: number): void {
+    this.#published.inc({ source }, count);
+  }
+
+  messageRefused(code: string): void {
+    this.#refusedMessages.inc({ code });
+  }
+
+  delivered(count: number): void {
+    this.#delivered.inc({ way: 'live' }, count);
+  }
+
+  recovered(count: number): void {
+    this.#delivered.inc({ way: 'history' }, count);
+  }
+
+  signalled(): void {
+    this.#signals.inc();
+  }
+
+  filled(): void {
+    this.#fills.inc();
+  }
+
+  reset(recovered: boolean): void {
+    this.#resets.inc({ recovered: String(recovered) });
+  }
+
+  lagged(): void {
+    this.#lagged.inc();
+  }
+
+  hook(hook: string, outcome: string, durationMs: number): void {
+    this.#hooks.inc({ hook, outcome });
+    if (outcome !== 'skipped') this.#hookSeconds.observe({ hook }, durationMs / 1000);
+  }
+
+  eventDelivered(type: string): void {
+    this.#events.inc({ type, outcome: 'delivered' });
+  }
+
+  eventRetried(type: string): void {
+    this.#events.inc({ type, outcome: 'retried' });
+  }
+
+  eventBuried(type: string): void {
+    this.#events.inc({ type, outcome: 'buried' });
+  }
+
+  backlog(waiting: number, dead: number): void {
+    this.#outbox.set({ state: 'waiting' }, waiting);
+    this.#outbox.set({ state: 'dead' }, dead);
   }
 
   command(verb: string, result: string, durationMs: number): void {

@@ -1,12 +1,15 @@
 /** The one place where frames are parsed, checked and written. */
 import { HoldfastError } from './errors.js';
-import type { ClientMessage, ServerMessage, Subscription } from './messages.js';
+import type { ClientMessage, Position, ServerMessage, Subscription } from './messages.js';
+import { payloadOf } from './payload.js';
 import { isSessionId, SESSION_ID_RULE } from './session-id.js';
 import {
+  IDEMPOTENCY_KEY,
   isObject,
   type JsonObject,
   optionalBoolean,
   optionalChoice,
+  optionalInteger,
   optionalText,
   own,
   refuse,
@@ -25,6 +28,7 @@ const ATTEMPT_ID: TextRule = {
   rule: '22 to 128 characters out of A-Z a-z 0-9 _ -',
 };
 const ACCESS_TOKEN: TextRule = { pattern: /^.{1,8192}$/s, rule: 'a string of 1 to 8192 characters' };
+const STREAM_EPOCH: TextRule = { pattern: /^[A-Za-z0-9_-]{1,64}$/, rule: '1 to 64 characters out of A-Z a-z 0-9 _ -' };
 const TYPE = /^[a-z][a-z0-9_.]{0,63}$/;
 const CLAIM_CHOICES = ['if_free', 'never'] as const;
 
@@ -46,6 +50,17 @@ const DECODERS: ReadonlyMap<unknown, Decoder> = new Map<ClientMessage['type'], D
   ['subscribe', (frame, id) => ({ type: 'subscribe', ...id, sessions: subscriptions(frame) })],
   ['unsubscribe', (frame, id) => ({ type: 'unsubscribe', ...id, session_id: sessionId(frame) })],
   ['release', (frame, id) => ({ type: 'release', ...id, session_id: sessionId(frame) })],
+  [
+    'send',
+    (frame, id) => ({
+      type: 'send',
+      ...id,
+      session_id: sessionId(frame),
+      ...payloadOf(frame),
+      ...present('idempotency_key', optionalText(frame, 'idempotency_key', IDEMPOTENCY_KEY)),
+    }),
+  ],
+  ['signal', (frame, id) => ({ type: 'signal', ...id, session_id: sessionId(frame), ...payloadOf(frame) })],
   ['ping', (_frame, id) => ({ type: 'ping', ...id })],
   [
     'renew_login',
@@ -135,7 +150,7 @@ function subscriptions(frame: JsonObject): Subscription[] {
     refuse('sessions', `an array of 1 to ${MAX_BATCH} sessions`);
   }
   // Each belongs to one session: silently ignored here, a batch would claim what the sender meant only to watch.
-  for (const key of ['claim', 'reconnect_token', 'attempt_id']) {
+  for (const key of ['claim', 'reconnect_token', 'attempt_id', 'since']) {
     if (own(frame, key) !== undefined) refuse(key, 'given inside the entries of sessions');
   }
   const seen = new Set<string>();
@@ -160,5 +175,15 @@ function subscription(entry: JsonObject, path: string): Subscription {
     ...present('claim', optionalChoice(entry, 'claim', CLAIM_CHOICES, path)),
     ...present('reconnect_token', optionalText(entry, 'reconnect_token', RECONNECT_TOKEN, path)),
     ...present('attempt_id', optionalText(entry, 'attempt_id', ATTEMPT_ID, path)),
+    ...present('since', since(entry, path)),
   };
+}
+
+function since(entry: JsonObject, path: string): Position | 'oldest' | undefined {
+  const value = own(entry, 'since');
+  if (value === undefined || value === 'oldest') return value;
+  const field = `${path}since`;
+  if (!isObject(value)) refuse(field, 'a position {epoch, offset} or "oldest"');
+  const epoch = requiredText(value, 'epoch', STREAM_EPOCH, `${field}.`);
+  return { epoch, offset: optionalInteger(value, 'offset', 0, `${field}.`) ?? refuse(`${field}.offset`, 'given') };
 }

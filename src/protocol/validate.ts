@@ -36,8 +36,19 @@ export function optionalText(
   return value;
 }
 
+/** The same key again is the same request. */
+export const IDEMPOTENCY_KEY: TextRule = { pattern: /^[\x21-\x7e]{1,255}$/, rule: '1 to 255 visible ASCII characters' };
+
 export function requiredText(object: JsonObject, key: string, rule: TextRule, path = ''): string {
   return optionalText(object, key, rule, path) ?? refuse(path + key, rule.rule);
+}
+
+/** An integer from `least` to 2^53 - 1. */
+export function optionalInteger(object: JsonObject, key: string, least: number, path = ''): number | undefined {
+  const value = own(object, key);
+  if (value === undefined) return undefined;
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value;
+  return refuse(path + key, `an integer from ${least} to ${Number.MAX_SAFE_INTEGER}`);
 }
 
 export function optionalBoolean(object: JsonObject, key: string, path = ''): boolean | undefined {

@@ -2,10 +2,10 @@
  * The gateway's `/v1/auth` under the application's own origin, so that the cookie is the application's own where the
  * gateway is on another site.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { ErrorCode } from '../protocol/error-codes.js';
+import type { ServerResponse } from 'node:http';
 import { HoldfastError } from '../protocol/errors.js';
 import { baseUrl } from './base-url.js';
+import { collect, type Middleware, type Request, refuse, tooLarge } from './plain-http.js';
 
 export interface AuthProxyOptions {
   /** The gateway, such as `https://gateway.internal:8080`. */
@@ -14,18 +14,6 @@ export interface AuthProxyOptions {
   /** For one request, from its first byte to the answer's last. Default 10 000 ms. */
   timeoutMs?: number;
 }
-
-/** What express and connect pass to a middleware. */
-interface Request extends IncomingMessage {
-  /** The URL before a mount point was taken off it. */
-  originalUrl?: string;
-  /** What a body parser left. */
-  body?: unknown;
-  /** The client's address, as express sees it through trusted proxies. */
-  ip?: string | undefined;
-}
-
-export type Middleware = (request: Request, response: ServerResponse, next?: (error?: unknown) => void) => void;
 
 const METHODS = new Map([
   ['/v1/auth/exchange', 'POST'],
@@ -116,29 +104,14 @@ async function bodyOf(request: Request): Promise<Buffer<ArrayBuffer> | undefined
   const length = Number(headers['content-length'] ?? 0);
   // Some parsers leave an empty object where there was nothing to parse.
   if (method === 'GET' || (length === 0 && headers['transfer-encoding'] === undefined)) return undefined;
-  if (length > MAX_BYTES) throw tooLarge();
-  if (!request.readableEnded && body === undefined) return collect(request);
+  if (length > MAX_BYTES) throw tooLarge(MAX_BYTES);
+  if (!request.readableEnded && body === undefined) return collect(request, MAX_BYTES);
   if (typeof body === 'string' || Buffer.isBuffer(body)) return Buffer.from(body);
   return body === undefined ? undefined : Buffer.from(JSON.stringify(body));
 }
 
 async function contentOf(answer: Response): Promise<Buffer> {
-  return answer.body === null ? Buffer.alloc(0) : collect(answer.body);
-}
-
-async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer<ArrayBuffer>> {
-  const collected: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of chunks) {
-    bytes += chunk.byteLength;
-    if (bytes > MAX_BYTES) throw tooLarge();
-    collected.push(chunk);
-  }
-  return Buffer.concat(collected);
-}
-
-function tooLarge(): HoldfastError {
-  return new HoldfastError('payload_too_large', `At most ${MAX_BYTES} bytes are passed on`);
+  return answer.body === null ? Buffer.alloc(0) : collect(answer.body, MAX_BYTES);
 }
 
 /** A client that sends its body too slowly is not waited for. */
@@ -148,20 +121,4 @@ async function inTime<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
     signal.addEventListener('abort', late, { once: true });
     work.then(resolve, reject);
   });
-}
-
-function refuse(request: IncomingMessage, response: ServerResponse, error: HoldfastError): void {
-  if (response.headersSent) {
-    response.destroy();
-    return;
-  }
-  const { code, status, message, retryable, retryAfterMs, field } = error;
-  response.setHeader('Content-Type', 'application/problem+json');
-  response.setHeader('Cache-Control', 'no-store');
-  if (retryAfterMs !== undefined) response.setHeader('Retry-After', Math.ceil(retryAfterMs / 1_000));
-  // What is left of the body is not read: the connection cannot be used again.
-  if (!request.readableEnded && request.method !== 'GET') response.setHeader('Connection', 'close');
-  const wait = retryAfterMs !== undefined && { retry_after_ms: retryAfterMs };
-  const problem = { type: 'about:blank', status, detail: message, code: code satisfies ErrorCode, retryable, ...wait };
-  response.writeHead(status).end(JSON.stringify(field === undefined ? problem : { ...problem, field }));
 }

@@ -1,5 +1,6 @@
 /** The gateway's backend routes as functions, for the application's server. */
 import { type BackendOptions, GatewayHttp, newIdempotencyKey } from './gateway-http.js';
+import { type Messages, messageCalls } from './messages.js';
 import type {
   CreatedLogin,
   Login,
@@ -16,7 +17,7 @@ import type {
  * All throw HoldfastError with the gateway's code, and `overloaded` when it could not be reached in time. What may be
  * sent twice is retried; the rest only where the gateway says that it has not begun.
  */
-export interface Backend {
+export interface Backend extends Messages {
   /**
    * Logs a principal in. Its page gets `login_code`, other clients `refresh_token`.
    * @param options `idempotencyKey` for a call that is itself repeated; one is made up for its retries
@@ -61,6 +62,7 @@ export function createBackend(options: BackendOptions): Backend {
   const http = new GatewayHttp(options);
   const repeatable = true;
   return {
+    ...messageCalls(http),
     createLogin: async (body, { idempotencyKey = newIdempotencyKey() } = {}) =>
       (await http.send({ method: 'POST', path: ['logins'], body, repeatable, idempotencyKey })) as CreatedLogin,
     getLogin: async (id) => (await http.send({ method: 'GET', path: ['logins', id], repeatable })) as Login,

@@ -1,12 +1,21 @@
 /** What the gateway's backend routes take and give, as on the wire. Times are ms since 1970. */
 import type { LoginView } from '../protocol/http.js';
 
-export type { CreatedLogin, SessionReport, UpstreamAccessToken } from '../protocol/http.js';
+export type {
+  CreatedLogin,
+  HistoryPage,
+  NewMessage,
+  Published,
+  PublishResult,
+  SessionReport,
+  StoredMessage,
+  UpstreamAccessToken,
+} from '../protocol/http.js';
 
 export interface RightsRule {
   /** A session id, with at most three wildcards, such as `editor:*`. */
   sessions: string;
-  allow: ('watch' | 'own' | 'force')[];
+  allow: ('watch' | 'own' | 'send' | 'signal' | 'force')[];
 }
 
 export interface Upstream {

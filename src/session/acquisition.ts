@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError } from '../protocol/errors.js';
 import type { Stamp } from './leases.js';
-import type { ClaimOutcome, ClaimRequest, ReclaimRequest } from './ports.js';
+import type { ClaimOutcome, ClaimRequest, ConnectionRef, ReclaimRequest } from './ports.js';
 import type { SessionNode } from './session-node.js';
 import type { Subscriber } from './subscriber.js';
 
@@ -48,9 +48,44 @@ export async function untilAnswered<T>(
   }
 }
 
-/** Asks the store, and waits out another's lock. Of several tries only the one that succeeds changes anything. */
+/**
+ * Asks the store, and waits out another's lock. Of several tries only the one that succeeds changes anything. Where the
+ * application decides who may own, it is asked first.
+ * @throws HoldfastError `forbidden` when it says no to more than a subscription, which goes on as a watcher's;
+ * `application_unavailable`, `session_busy`, `store_unavailable`
+ */
 export async function acquire(node: SessionNode, wish: Wish): Promise<Acquired> {
-  return askFor(node, wish, requestOf(node, wish));
+  const { access, deps } = node;
+  const { subscriber, sessionId, presentedToken } = wish;
+  const approve = async (lockValue: string) => {
+    await access.ensure(subscriber, sessionId, 'own');
+    await access.ensure(subscriber, sessionId);
+    if (!access.allows(subscriber, 'watch', sessionId)) {
+      throw new HoldfastError('forbidden', 'no right to watch this session');
+    }
+    if (access.allows(subscriber, 'own', sessionId)) return askFor(node, wish, requestOf(node, wish, lockValue));
+    if (wish.mode === 'subscribe' && presentedToken === undefined) return unclaimed(node, sessionId);
+    throw new HoldfastError('forbidden', 'no right to own this session');
+  };
+  if (!access.mustAsk(subscriber, 'own', sessionId)) return approve('');
+  // Many may come to watch a session that has an owner: only who may become the owner keeps others waiting.
+  const canBeTaken = presentedToken !== undefined || (await deps.store.read(sessionId)).state === 'free';
+  return canBeTaken ? deps.lock.withLock(sessionId, BUSY_WAIT_MS, approve) : approve('');
+}
+
+/** The session as a watcher finds it. `watcher`: is to be put on the list for `oldest_watcher`. */
+export async function unclaimed(node: SessionNode, sessionId: string, watcher?: ConnectionRef): Promise<Acquired> {
+  const stamp = node.leases.stamp();
+  const view = await node.deps.store.read(sessionId, watcher);
+  const { stream } = view;
+  const refused = {
+    result: 'unclaimed',
+    replayed: false,
+    tokenExpired: false,
+    tokenHash: '',
+    retryAfterMs: 0,
+  } as const;
+  return { outcome: { ...refused, view, stream }, token: '', stamp, requestId: '' };
 }
 
 /**
@@ -82,7 +117,7 @@ interface Prepared {
   token: string;
 }
 
-function requestOf(node: SessionNode, wish: Wish): Prepared {
+function requestOf(node: SessionNode, wish: Wish, lockValue = ''): Prepared {
   const { tokens } = node.deps;
   const { subscriber, sessionId, attemptId } = wish;
   const presented = wish.presentedToken ?? '';
@@ -99,6 +134,7 @@ function requestOf(node: SessionNode, wish: Wish): Prepared {
     attemptHash: tokens.hashAttempt(sessionId, attemptId),
     policy: settings.handoverPolicy,
     leaseMs: settings.leaseMs,
+    lockValue,
   };
   return { request, token };
 }

@@ -65,7 +65,7 @@ export class HandedOver {
   #oldest(sessionId: string, leaving: string): Subscriber | undefined {
     for (const [subscriber, { wantsOwnership }] of this.#node.hub.get(sessionId)?.subscribers ?? []) {
       if (!wantsOwnership || !subscriber.open || subscriber.id === leaving) continue;
-      if (subscriber.rights.allows('own', sessionId)) return subscriber;
+      if (this.#node.access.allows(subscriber, 'own', sessionId)) return subscriber;
     }
     return undefined;
   }

@@ -1,7 +1,16 @@
-import { encode } from '../protocol/codec.js';
-import type { OwnershipMessage, OwnershipReason } from '../protocol/messages.js';
+import { TurnQueue } from '../lib/turn-queue.js';
+import type {
+  OwnershipMessage,
+  OwnershipReason,
+  ServerMessage,
+  SubscribeAck,
+  Subscription,
+} from '../protocol/messages.js';
+import { LiveStream } from './live-stream.js';
+import type { MessageBatch, StreamState } from './message-ports.js';
 import type { OwnershipEvent, SessionBus, SessionView } from './ports.js';
 import { viewOf } from './record.js';
+import { type StreamContext, wholeFrame } from './stream-context.js';
 import type { Subscriber } from './subscriber.js';
 
 /** A session as this node sees it: its local subscribers and the newest view that any of them was told. */
@@ -10,6 +19,7 @@ export interface Channel {
   /** In the order in which they came. `wantsOwnership`: would take a session that is handed over. */
   readonly subscribers: Map<Subscriber, { wantsOwnership: boolean }>;
   view: SessionView | undefined;
+  readonly stream: LiveStream;
   /** Subscriptions on their way in; the channel stays while there are any. */
   joining: number;
   ready: Promise<void>;
@@ -23,17 +33,33 @@ export function isNewer(
   return b === undefined || a.epoch > b.epoch || (a.epoch === b.epoch && a.rev > b.rev);
 }
 
+export interface HubOptions extends Omit<StreamContext, 'budget' | 'turns'> {
+  bus: SessionBus;
+  showsPrincipal: (sessionId: string) => boolean;
+}
+
+/** What a subscription brings. */
+export interface Entrance {
+  /** Would take a session that is handed over. */
+  wantsOwnership: boolean;
+  /** The session's, as the store gave it with the view. */
+  stream: StreamState;
+  since: Subscription['since'];
+}
+
 /** Local fan-out: which connections of this node follow which session, and what they were told last. */
 export class Hub {
   readonly #channels = new Map<string, Channel>();
   readonly #bus: SessionBus;
+  readonly #context: StreamContext;
   /** Tokens for owners that did not ask, by the request that makes them owners. */
   readonly #promised = new Map<string, string>();
   readonly #showsPrincipal: (sessionId: string) => boolean;
 
-  constructor(bus: SessionBus, showsPrincipal: (sessionId: string) => boolean) {
-    this.#bus = bus;
-    this.#showsPrincipal = showsPrincipal;
+  constructor(options: HubOptions) {
+    this.#bus = options.bus;
+    this.#context = { ...options, budget: { bytes: 0 }, turns: new TurnQueue() };
+    this.#showsPrincipal = options.showsPrincipal;
   }
 
   get channels(): ReadonlyMap<string, Channel> {
@@ -52,6 +78,7 @@ export class Hub {
         sessionId,
         subscribers: new Map(),
         view: undefined,
+        stream: new LiveStream(sessionId, this.#context),
         joining: 0,
         ready: this.#bus.subscribe(sessionId),
       };
@@ -72,10 +99,15 @@ export class Hub {
     this.#dropIfUnused(channel);
   }
 
-  /** Goes live: from here on the subscriber gets what the channel gets. */
-  enter(channel: Channel, subscriber: Subscriber, wantsOwnership: boolean): void {
+  /** Goes live: from here on the subscriber gets what the channel gets. @returns where its messages begin */
+  enter(
+    channel: Channel,
+    subscriber: Subscriber,
+    { wantsOwnership, stream, since }: Entrance,
+  ): Pick<SubscribeAck, 'position' | 'recovered'> {
     channel.joining--;
     channel.subscribers.set(subscriber, { wantsOwnership });
+    return channel.stream.enter(subscriber, stream, since);
   }
 
   /** Behind all that watched before, as in the store's list. */
@@ -90,7 +122,7 @@ export class Hub {
   leave(sessionId: string, subscriber: Subscriber): void {
     const channel = this.#channels.get(sessionId);
     if (channel === undefined) return;
-    channel.subscribers.delete(subscriber);
+    if (channel.subscribers.delete(subscriber)) channel.stream.leave(subscriber);
     this.#dropIfUnused(channel);
   }
 
@@ -111,19 +143,37 @@ export class Hub {
     const channel = this.#channels.get(event.sessionId);
     if (channel === undefined || !isNewer(event, channel.view)) return false;
     channel.view = viewOf(event, event.nowMs);
-    if (channel.subscribers.size === 0) return true;
     const message = this.messageOf(event.sessionId, event, event.reason);
-    let rendered: Buffer | undefined;
-    for (const subscriber of channel.subscribers.keys()) {
-      if (event.state === 'owned' && subscriber.id === event.connectionId) {
-        const token = this.#promised.get(event.requestId);
-        subscriber.send({ ...message, owner: true, ...(token !== undefined && { reconnect_token: token }) });
-      } else {
-        rendered ??= Buffer.from(encode(message));
-        subscriber.sendRendered(rendered);
-      }
-    }
+    this.broadcast(event.sessionId, message, (subscriber) => {
+      if (event.state !== 'owned' || subscriber.id !== event.connectionId) return true;
+      const token = this.#promised.get(event.requestId);
+      subscriber.send({ ...message, owner: true, ...(token !== undefined && { reconnect_token: token }) });
+      return false;
+    });
     return true;
+  }
+
+  /** Messages for the live streams. */
+  receive(batch: MessageBatch): void {
+    this.#channels.get(batch.sessionId)?.stream.receive(batch);
+  }
+
+  /** Writes what waits for the end of the turn: to be called before anything else is sent of this session. */
+  flush(sessionId: string): void {
+    this.#channels.get(sessionId)?.stream.flush();
+  }
+
+  /** Tells the local subscribers that `to` accepts, behind the messages that came before. */
+  broadcast(sessionId: string, message: ServerMessage, to: (subscriber: Subscriber) => boolean): void {
+    const channel = this.#channels.get(sessionId);
+    if (channel === undefined) return;
+    channel.stream.flush();
+    let frame: Buffer | undefined;
+    for (const subscriber of channel.subscribers.keys()) {
+      if (!to(subscriber)) continue;
+      frame ??= wholeFrame(this.#context.frames, message);
+      subscriber.sendFrames(frame);
+    }
   }
 
   messageOf(sessionId: string, view: SessionView, reason: OwnershipReason): OwnershipMessage {
@@ -146,10 +196,16 @@ export class Hub {
     };
   }
 
+  /** Nothing more is read for anybody. */
+  close(): void {
+    for (const { stream } of this.#channels.values()) stream.close();
+  }
+
   #dropIfUnused(channel: Channel): void {
     if (channel.subscribers.size > 0 || channel.joining > 0) return;
     if (this.#channels.get(channel.sessionId) !== channel) return;
     this.#channels.delete(channel.sessionId);
+    channel.stream.close();
     void this.#bus.unsubscribe(channel.sessionId).catch(() => {
       // The bus keeps track itself; a connection that is down has no subscriptions to end.
     });

@@ -31,8 +31,8 @@ export type Command =
 export type Verb = Command['verb'];
 
 interface Outcomes {
-  claim: Omit<ClaimOutcome, 'view'>;
-  reclaim: Omit<ClaimOutcome, 'view'>;
+  claim: Omit<ClaimOutcome, 'view' | 'stream'>;
+  reclaim: Omit<ClaimOutcome, 'view' | 'stream'>;
   renew: RenewResult;
   hold: boolean;
   release: boolean;
@@ -185,7 +185,7 @@ function freed(
 }
 
 const claimFree: Handler<'claim'> = (record, { request }, context) => {
-  if (isLockedAgainst(context, '')) return { record, outcome: outcomeOf('busy', record) };
+  if (isLockedAgainst(context, request.lockValue)) return { record, outcome: outcomeOf('busy', record) };
   if (request.mode === 'reestablish' && record.epoch !== 0) return { record, outcome: outcomeOf('unclaimed', record) };
   const waitedMs = context.nowMs - record.freedAtMs;
   const promised =
@@ -234,7 +234,8 @@ const claimTaken: Handler<'claim'> = (record, { request }, context) => {
     request.mode !== 'handover' && record.state === 'owned' && record.connectionId === request.connectionId;
   const isRepeat = request.mode !== 'reestablish' && isRepeatedAttempt(record, request, '', context);
   if (!isOwner && !isRepeat) return { record, outcome: outcomeOf('unclaimed', record) };
-  if (isLockedAgainst(context, '')) return { record: extended(record, context), outcome: outcomeOf('busy', record) };
+  if (isLockedAgainst(context, request.lockValue))
+    return { record: extended(record, context), outcome: outcomeOf('busy', record) };
   if (isRepeat) return replay(record, request, context);
   // The owner asks again because a reply never reached it: a fresh token at the same epoch.
   const outcome = outcomeOf('owned', record, { tokenHash: request.tokenHash });
@@ -281,7 +282,8 @@ const reclaimTaken: Handler<'reclaim'> = (record, { request }, context) => {
   const isCurrent = record.tokenHash === request.presentedTokenHash && principalAllows(record, request);
   const isRepeat = isRepeatedAttempt(record, request, request.presentedTokenHash, context);
   if (isCurrent || isRepeat) {
-    if (isLockedAgainst(context, '')) return { record: extended(record, context), outcome: outcomeOf('busy', record) };
+    if (isLockedAgainst(context, request.lockValue))
+      return { record: extended(record, context), outcome: outcomeOf('busy', record) };
     if (isRepeat) return replay(record, request, context);
     const outcome = outcomeOf('owned', record, { tokenHash: request.tokenHash });
     const given: Grant = {

@@ -5,6 +5,8 @@ import type { SessionReport } from '../protocol/http.js';
 import { namespaceOf } from '../protocol/session-id.js';
 import { type Acquired, BUSY_WAIT_MS, untilAnswered } from './acquisition.js';
 import type { Channel } from './hub.js';
+import type { Lease } from './leases.js';
+import type { StreamState } from './message-ports.js';
 import type { ReleaseRequest, SessionView, TransferOffer, TransferRequest } from './ports.js';
 import type { SessionNode } from './session-node.js';
 import type { Subscriber } from './subscriber.js';
@@ -29,12 +31,10 @@ export class OwnerChanges {
 
   async release(subscriber: Subscriber, sessionId: string, reason: 'released' | 'unsubscribed'): Promise<void> {
     const { leases, deps } = this.#node;
-    const lease = leases.of(sessionId, subscriber);
-    if (lease === undefined) throw new HoldfastError('not_owner', 'this connection does not own the session');
-    if (reason === 'released' && !leases.isValid(lease)) {
-      deps.telemetry.fenced('lease');
-      throw new HoldfastError('ownership_unconfirmed', 'the lease could not be renewed in time', { retryAfterMs: 500 });
-    }
+    const lease =
+      reason === 'released'
+        ? confirmedLease(this.#node, subscriber, sessionId)
+        : leaseOf(this.#node, subscriber, sessionId);
     const request: ReleaseRequest = {
       sessionId,
       connectionId: lease.connectionId,
@@ -63,7 +63,8 @@ export class OwnerChanges {
     const token = deps.tokens.next(sessionId, subscriber.principal, '', attemptId);
     const tokenHash = deps.tokens.hash(token);
     return deps.lock.withLock(sessionId, BUSY_WAIT_MS, async (lockValue) => {
-      let view = await deps.store.read(sessionId);
+      const { stream, ...found } = await deps.store.read(sessionId);
+      let view: SessionView = found;
       for (let tries = 0; tries < MAX_STALE_TRIES; tries++) {
         const stamp = this.#node.leases.stamp();
         const requestId = crypto.randomUUID();
@@ -88,6 +89,7 @@ export class OwnerChanges {
             tokenHash,
             retryAfterMs: 0,
             view,
+            stream,
           } as const;
           return { outcome, token, stamp, requestId };
         }
@@ -96,16 +98,18 @@ export class OwnerChanges {
     });
   }
 
+  /** @throws HoldfastError `not_found` for a session that was never owned and never had a message */
   async inspect(sessionId: string): Promise<SessionReport> {
     const view = await this.#node.deps.store.read(sessionId);
-    if (view.epoch === 0) throw new HoldfastError('not_found', 'nobody has owned this session');
-    return infoOf(sessionId, view);
+    if (view.epoch === 0 && view.stream.top === 0) throw new HoldfastError('not_found', 'there is no such session');
+    return this.#report(sessionId, view, view.stream);
   }
 
   async remove(sessionId: string): Promise<SessionReport> {
     const { deps } = this.#node;
     return deps.lock.withLock(sessionId, BUSY_WAIT_MS, async (lockValue) => {
-      let view = await deps.store.read(sessionId);
+      const { stream, ...found } = await deps.store.read(sessionId);
+      let view: SessionView = found;
       if (view.epoch === 0) throw new HoldfastError('not_found', 'nobody has owned this session');
       for (let tries = 0; tries < MAX_STALE_TRIES; tries++) {
         const request: TransferRequest = {
@@ -117,7 +121,7 @@ export class OwnerChanges {
           target: undefined,
         };
         const answer = await deps.store.transfer(request);
-        if (answer.result === 'done') return infoOf(sessionId, answer.view);
+        if (answer.result === 'done') return this.#report(sessionId, answer.view, stream);
         view = answer.view;
       }
       throw busy();
@@ -129,7 +133,7 @@ export class OwnerChanges {
     const { deps } = this.#node;
     return deps.lock.withLock(sessionId, BUSY_WAIT_MS, async (lockValue) => {
       const before = await deps.store.read(sessionId);
-      if (before.state === 'owned' && isTarget(before, target)) return infoOf(sessionId, before);
+      if (before.state === 'owned' && isTarget(before, target)) return this.#report(sessionId, before, before.stream);
       const { epoch: expectedEpoch } = before;
       const requestId = crypto.randomUUID();
       await deps.bus.publish({
@@ -145,7 +149,7 @@ export class OwnerChanges {
         await sleep(OFFER_POLL_MS);
         const view = await deps.store.read(sessionId);
         if (view.epoch === expectedEpoch) continue;
-        if (view.state === 'owned' && isTarget(view, target)) return infoOf(sessionId, view);
+        if (view.state === 'owned' && isTarget(view, target)) return this.#report(sessionId, view, view.stream);
         throw busy();
       }
       throw new HoldfastError('connection_not_found', 'no such connection follows the session');
@@ -183,10 +187,44 @@ export class OwnerChanges {
     }
   }
 
+  async #report(sessionId: string, view: SessionView, stream: StreamState): Promise<SessionReport> {
+    const { deps } = this.#node;
+    const { state, epoch, rev, principal, connectionId, nodeId, deadlineMs } = view;
+    const present = deps.settingsOf(sessionId).presence ? await deps.presence.read(sessionId) : undefined;
+    return {
+      session_id: sessionId,
+      namespace: namespaceOf(sessionId),
+      state,
+      owner_epoch: epoch,
+      rev,
+      ...(state !== 'free' && { principal, connection_id: connectionId, node: nodeId, until: deadlineMs }),
+      position: { epoch: stream.epoch, offset: stream.top },
+      first_offset: stream.first,
+      ...(present !== undefined && { presence: { count: present.count, members: present.members } }),
+    };
+  }
+
   #targetOf(subscriber: Subscriber, sessionId: string, tokenHash: string, attemptHash: string) {
     const { leaseMs } = this.#node.deps.settingsOf(sessionId);
     return { ...this.#node.refOf(subscriber), principal: subscriber.principal, tokenHash, attemptHash, leaseMs };
   }
+}
+
+function leaseOf(node: SessionNode, subscriber: Subscriber, sessionId: string): Lease {
+  const lease = node.leases.of(sessionId, subscriber);
+  if (lease === undefined) throw new HoldfastError('not_owner', 'this connection does not own the session');
+  return lease;
+}
+
+/**
+ * The lease by which the connection may act as the owner now.
+ * @throws HoldfastError `not_owner`; `ownership_unconfirmed` when this node can no longer be sure of it (O8)
+ */
+export function confirmedLease(node: SessionNode, subscriber: Subscriber, sessionId: string): Lease {
+  const lease = leaseOf(node, subscriber, sessionId);
+  if (node.leases.isValid(lease)) return lease;
+  node.deps.telemetry.fenced('lease');
+  throw new HoldfastError('ownership_unconfirmed', 'the lease could not be renewed in time', { retryAfterMs: 500 });
 }
 
 function findTarget(channel: Channel | undefined, { target }: TransferOffer): Subscriber | undefined {
@@ -203,18 +241,6 @@ export function isMeant(subscriber: Subscriber, target: OwnerTarget): boolean {
 
 function isTarget(view: SessionView, target: OwnerTarget): boolean {
   return view.connectionId === target.connection_id || view.principal === target.principal;
-}
-
-function infoOf(sessionId: string, view: SessionView): SessionReport {
-  const { state, epoch, rev, principal, connectionId, nodeId, deadlineMs } = view;
-  return {
-    session_id: sessionId,
-    namespace: namespaceOf(sessionId),
-    state,
-    owner_epoch: epoch,
-    rev,
-    ...(state !== 'free' && { principal, connection_id: connectionId, node: nodeId, until: deadlineMs }),
-  };
 }
 
 function busy(): HoldfastError {

@@ -3,7 +3,9 @@
  * store's clock once, applies `machine.ts` (or the script that mirrors it), writes, and publishes the events, or does
  * none of that. The store's clock and no other decides what has lapsed.
  */
-import type { OwnershipReason, OwnershipState } from '../protocol/messages.js';
+import type { OwnershipReason, OwnershipState, Payload } from '../protocol/messages.js';
+import type { MessageBatch, StreamState } from './message-ports.js';
+import type { PresenceEvent } from './presence-ports.js';
 
 /** Who gets a session that became free. */
 export type HandoverPolicy = 'next_subscriber' | 'oldest_watcher' | 'explicit_claim';
@@ -31,6 +33,11 @@ export interface SessionView {
   nowMs: number;
 }
 
+/** A session as a subscriber finds it: the record, and where its messages stand. */
+export interface JoinedView extends SessionView {
+  stream: StreamState;
+}
+
 /**
  * How the caller's principal is compared with the record's when a token or an attempt matches.
  * `exact`: must be equal. `restore`: an anonymous connection takes the record's anonymous principal.
@@ -50,6 +57,8 @@ interface OwnershipRequest extends ConnectionRef {
   attemptHash: string;
   policy: HandoverPolicy;
   leaseMs: number;
+  /** The value of the session's lock, where the caller holds it; else empty. */
+  lockValue: string;
 }
 
 export interface ClaimRequest extends OwnershipRequest {
@@ -85,6 +94,7 @@ export interface ClaimOutcome {
   /** For `not_next`. */
   retryAfterMs: number;
   view: SessionView;
+  stream: StreamState;
 }
 
 /** One owner's lease, as its node knows it. */
@@ -154,7 +164,7 @@ export interface OwnershipStore {
    * The session's view; a passed deadline is released first. `watcher` is put on the list for `oldest_watcher`.
    * @throws HoldfastError `store_unavailable` (every verb does)
    */
-  read(sessionId: string, watcher?: ConnectionRef): Promise<SessionView>;
+  read(sessionId: string, watcher?: ConnectionRef): Promise<JoinedView>;
 
   /**
    * Views without any write, in the order asked. A missing record is a free view with epoch 0; undefined stands for
@@ -217,10 +227,20 @@ export interface SubscriptionRemoval {
   target: { connection_id?: string; principal?: string };
 }
 
-/** What nodes tell each other of a session, besides the changes that the store's steps publish. */
-export type SessionNotice = TransferOffer | SubscriptionRemoval;
+/** From a watcher, for whoever serves the owner. */
+export interface SignalNotice {
+  kind: 'signal';
+  sessionId: string;
+  /** The sender. */
+  connectionId: string;
+  principal: string;
+  payload: Payload;
+}
 
-export type SessionEvent = OwnershipEvent | SessionNotice;
+/** What nodes tell each other of a session, besides what the store's steps publish. */
+export type SessionNotice = TransferOffer | SubscriptionRemoval | SignalNotice;
+
+export type SessionEvent = OwnershipEvent | MessageBatch | PresenceEvent | SessionNotice;
 
 /** Fan-out between nodes. At most once, in order per session; a loss is reported as a gap or noticed by a probe. */
 export interface SessionBus {

@@ -2,6 +2,7 @@ import { roughlyMs } from '../lib/backoff.js';
 import type { SessionNode } from './session-node.js';
 
 const CHUNK = 500;
+const RETRY_MS = 1_000;
 
 /**
  * Events are hints, the store is the truth: after a gap, and from time to time, what the local subscribers were told
@@ -13,6 +14,7 @@ export class Reconciliation {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #again = false;
+  #retry: NodeJS.Timeout | undefined;
 
   constructor(node: SessionNode, everyMs: number) {
     this.#node = node;
@@ -30,6 +32,7 @@ export class Reconciliation {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     await this.#running;
+    clearTimeout(this.#retry);
   }
 
   /** One pass over all sessions with local subscribers; a call during a pass makes it run once more. */
@@ -47,9 +50,37 @@ export class Reconciliation {
       const sessionIds = [...this.#node.hub.channels.keys()];
       let repaired = 0;
       for (let start = 0; start < sessionIds.length; start += CHUNK) {
-        repaired += await this.#node.resync(sessionIds.slice(start, start + CHUNK));
+        const chunk = sessionIds.slice(start, start + CHUNK);
+        repaired += await this.#node.resync(chunk);
+        await this.#compareStreams(chunk);
       }
       if (repaired > 0) this.#node.deps.log.warn({ sessions: repaired }, 'sessions put right');
     }
+  }
+
+  /** Sees to it that no live stream lacks messages that were published (M3). */
+  async #compareStreams(sessionIds: readonly string[]): Promise<void> {
+    const { hub, deps } = this.#node;
+    const asked = sessionIds.map((sessionId) => {
+      const stream = hub.get(sessionId)?.stream;
+      return { stream, position: stream?.position };
+    });
+    try {
+      const states = await deps.messages.states(sessionIds);
+      for (const [index, { stream, position }] of asked.entries()) {
+        const state = states[index];
+        if (state === undefined) this.#runSoon();
+        else stream?.compare(state, position);
+      }
+    } catch (error) {
+      deps.log.warn({ sessions: sessionIds.length, error }, 'live streams not compared with the store');
+      this.#runSoon();
+    }
+  }
+
+  /** What was missed is not to wait for the next pass. */
+  #runSoon(): void {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => void this.run(), RETRY_MS).unref();
   }
 }

@@ -1,4 +1,5 @@
 /** Rights per session (R1): what a token's claims, the config's rules or open access allow. No rule means no. */
+import { namespaceOf } from '../protocol/session-id.js';
 import { ANONYMOUS_PREFIX } from './record.js';
 
 export const RIGHTS = ['watch', 'own', 'send', 'signal', 'force'] as const;
@@ -10,10 +11,14 @@ export interface RightsRule {
   allow: readonly Right[];
 }
 
-/** A rule of the config, for the principals that match `principals`; `{principal}` in `sessions` is the caller's own. */
-export interface PrincipalRule extends RightsRule {
-  principals: string;
-}
+/**
+ * A rule of the config, for the principals that match `principals`, on sessions that match a pattern, in which
+ * `{principal}` is the caller's own, or on all of one namespace.
+ */
+export type PrincipalRule = { principals: string; allow: readonly Right[] } & (
+  | { sessions: string }
+  | { namespace: string }
+);
 
 export interface SessionRights {
   allows(right: Right, sessionId: string): boolean;
@@ -41,8 +46,12 @@ function matches(pattern: Pattern, text: string): boolean {
 }
 
 interface CompiledRule {
-  sessions: Pattern;
+  covers: (sessionId: string) => boolean;
   allow: ReadonlySet<Right>;
+}
+
+function compile(sessions: Pattern, allow: readonly Right[]): CompiledRule {
+  return { covers: (sessionId) => matches(sessions, sessionId), allow: new Set(allow) };
 }
 
 /**
@@ -54,22 +63,24 @@ export function rightsOf(
   claims: readonly RightsRule[],
   rules: readonly PrincipalRule[],
 ): SessionRights {
-  const compiled: CompiledRule[] = claims.map((rule) => ({
-    sessions: patternOf(rule.sessions),
-    allow: new Set(rule.allow),
-  }));
+  const compiled = claims.map(({ sessions, allow }) => compile(patternOf(sessions), allow));
   for (const rule of rules) {
     // An anonymous principal is made by the gateway at random: no rule can mean one of them, only all.
     const name = principal.startsWith(ANONYMOUS_PREFIX) ? ANONYMOUS_PREFIX : principal;
     if (!matches(patternOf(rule.principals), name)) continue;
+    if ('namespace' in rule) {
+      const { namespace, allow } = rule;
+      compiled.push({ covers: (sessionId) => namespaceOf(sessionId) === namespace, allow: new Set(allow) });
+      continue;
+    }
     // Put in after the split: an asterisk in a principal is no pattern.
     // Before its token is read, nobody knows whether an anonymous connection is the one that comes back.
     if (principal.startsWith(ANONYMOUS_PREFIX) && rule.sessions.includes('{principal}')) continue;
     const sessions = patternOf(rule.sessions).map((part) => part.replaceAll('{principal}', () => principal));
-    compiled.push({ sessions, allow: new Set(rule.allow) });
+    compiled.push(compile(sessions, rule.allow));
   }
   return {
-    allows: (right, sessionId) => compiled.some((rule) => rule.allow.has(right) && matches(rule.sessions, sessionId)),
+    allows: (right, sessionId) => compiled.some((rule) => rule.allow.has(right) && rule.covers(sessionId)),
   };
 }
 

@@ -2,9 +2,13 @@ import { logHandle } from '../crypto/hash.js';
 import type { Clock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
 import type { OwnershipLostReason, OwnershipReason } from '../protocol/messages.js';
+import { Access } from './access.js';
+import type { Application } from './application.js';
 import { Departures } from './departures.js';
+import type { FrameEncoder } from './frame-encoder.js';
 import { Hub, isNewer } from './hub.js';
 import { type Lease, type LeaseListener, NodeLeases, type Stamp } from './leases.js';
+import type { MessageStore, Retention } from './message-ports.js';
 import type {
   ConnectionRef,
   HandoverPolicy,
@@ -17,6 +21,7 @@ import type {
   SessionLock,
   SessionView,
 } from './ports.js';
+import type { PresenceStore } from './presence-ports.js';
 import type { ReconnectTokens } from './reconnect-token.js';
 import type { Subscriber } from './subscriber.js';
 import type { SessionTelemetry } from './telemetry.js';
@@ -25,12 +30,27 @@ export interface SessionSettings {
   graceMs: number;
   leaseMs: number;
   handoverPolicy: HandoverPolicy;
-  /** Whether subscribers see who owns. */
+  /** Whether subscribers see who owns, who sends and who is there. */
   exposePrincipals: boolean;
+  retention: Retention;
+  /** Of one message as it is kept, UTF-8. */
+  maxMessageBytes: number;
+  /** Messages of the owner; 0: as many as its connection may send. */
+  sendsPerSecond: number;
+  /** Whether subscribers are told who is there. */
+  presence: boolean;
+  /** Whether the application is asked for rights that no rule gives, and about what owners send. */
+  asks: { authorize: boolean; message: boolean };
 }
 
 export interface SessionDependencies {
   store: OwnershipStore;
+  messages: MessageStore;
+  presence: PresenceStore;
+  application: Application;
+  frames: FrameEncoder;
+  /** Unsent bytes beyond which a connection gets no more messages until it has caught up. */
+  lagBytes: number;
   bus: SessionBus;
   lock: SessionLock;
   tokens: ReconnectTokens;
@@ -85,6 +105,7 @@ export class SessionNode implements LeaseListener {
   readonly hub: Hub;
   readonly leases: NodeLeases;
   readonly departures: Departures;
+  readonly access: Access;
   readonly subscriptions = new Map<Subscriber, Set<string>>();
   /** Called for each event that is news to this node. */
   onNews: (event: OwnershipEvent) => void = () => {};
@@ -97,9 +118,10 @@ export class SessionNode implements LeaseListener {
 
   constructor(deps: SessionDependencies) {
     this.deps = deps;
-    this.hub = new Hub(deps.bus, (sessionId) => deps.settingsOf(sessionId).exposePrincipals);
+    this.hub = new Hub({ ...deps, showsPrincipal: (sessionId) => deps.settingsOf(sessionId).exposePrincipals });
     this.leases = new NodeLeases({ ...deps, listener: this });
     this.departures = new Departures(deps);
+    this.access = new Access(this);
   }
 
   refOf(subscriber: Subscriber): ConnectionRef {
@@ -170,6 +192,7 @@ export class SessionNode implements LeaseListener {
     this.leases.remove(lease);
     const why = LOST_REASONS[reason] ?? 'expired';
     this.#log('ownership lost', lease, { reason: why });
+    this.hub.flush(lease.sessionId);
     lease.subscriber.send({ type: 'ownership_lost', session_id: lease.sessionId, reason: why, owner_epoch: epoch });
   }
 
@@ -243,6 +266,8 @@ export class SessionNode implements LeaseListener {
 
   close(): void {
     this.leases.close();
+    this.access.close();
+    this.hub.close();
   }
 
   #repair(sessionId: string, view: SessionView): boolean {
@@ -276,6 +301,7 @@ export class SessionNode implements LeaseListener {
         attemptHash: '',
         policy: 'explicit_claim',
         leaseMs,
+        lockValue: '',
       });
       if (this.leases.get(sessionId) !== lease) return;
       if (outcome.result === 'owned') {

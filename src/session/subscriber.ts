@@ -14,7 +14,13 @@ export interface Subscriber {
   readonly open: boolean;
   /** An anonymous connection takes the principal that its reconnect token restores. Once at most. */
   restorePrincipal(principal: string): void;
+  /** Whether it takes compressed frames. */
+  readonly compresses: boolean;
+  /** Bytes that were sent and that the peer's network has not taken yet. */
+  readonly queuedBytes: number;
   send(message: ServerMessage): void;
-  /** A text frame's payload that was rendered once for many. */
-  sendRendered(payload: Buffer): void;
+  /** Whole WebSocket frames, ready to be written. The same buffer goes to many: it must not be changed. */
+  sendFrames(frames: Buffer): void;
+  /** Calls back once, in a later turn, when `queuedBytes` is zero; never after the connection has closed. */
+  onDrained(callback: () => void): void;
 }

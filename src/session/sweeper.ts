@@ -1,6 +1,7 @@
 import { roughlyMs } from '../lib/backoff.js';
 import type { Log } from '../lib/log.js';
 import type { OwnershipStore } from './ports.js';
+import type { PresenceStore } from './presence-ports.js';
 import type { SessionTelemetry } from './telemetry.js';
 
 const BATCH = 200;
@@ -8,12 +9,21 @@ const MAX_BATCHES = 50;
 /** Few at a time, from a random one on: so nodes that sweep at once share the work. */
 const PARTITIONS_AT_ONCE = 4;
 
+export interface SweeperOptions {
+  store: OwnershipStore;
+  /** Absent where no namespace has presence. */
+  presence?: PresenceStore | undefined;
+  log: Log;
+  telemetry: SessionTelemetry;
+}
+
 /**
- * Releases what has lapsed (O4). Every node sweeps every partition, in an order and at a time of its own; the store's
- * step picks the one that releases.
+ * Releases what has lapsed (O4), and ends what presence has of connections that are gone. Every node sweeps every
+ * partition, in an order and at a time of its own; the store's step picks the one that releases.
  */
 export class Sweeper {
   readonly #store: OwnershipStore;
+  readonly #presence: PresenceStore | undefined;
   readonly #log: Log;
   readonly #telemetry: SessionTelemetry;
   readonly #everyMs: number;
@@ -23,8 +33,9 @@ export class Sweeper {
   #guarded = true;
   #stopped = false;
 
-  constructor(options: { store: OwnershipStore; log: Log; telemetry: SessionTelemetry }, everyMs: number) {
+  constructor(options: SweeperOptions, everyMs: number) {
     this.#store = options.store;
+    this.#presence = options.presence;
     this.#log = options.log;
     this.#telemetry = options.telemetry;
     this.#everyMs = everyMs;
@@ -46,15 +57,17 @@ export class Sweeper {
 
   async #sweepAll(): Promise<void> {
     const { partitions } = this.#store;
-    let next = Math.floor(Math.random() * partitions);
-    const end = next + partitions;
+    const all = partitions + (this.#presence?.partitions ?? 0);
+    let next = Math.floor(Math.random() * all);
+    const end = next + all;
     let failed = 0;
     let guarded = false;
     const lane = async () => {
       while (next < end && !this.#stopped) {
-        const partition = next++ % partitions;
+        const partition = next++ % all;
         try {
-          if (await this.#sweep(partition)) guarded = true;
+          if (partition >= partitions) await this.#sweepPresence(partition - partitions);
+          else if (await this.#sweep(partition)) guarded = true;
         } catch {
           failed++;
         }
@@ -79,5 +92,12 @@ export class Sweeper {
       if (!more) return guarded;
     }
     return false;
+  }
+
+  async #sweepPresence(partition: number): Promise<void> {
+    for (let batch = 0; batch < MAX_BATCHES && !this.#stopped; batch++) {
+      const outcome = await this.#presence?.sweep(partition, BATCH);
+      if (outcome?.more !== true) return;
+    }
   }
 }

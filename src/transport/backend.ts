@@ -1,15 +1,19 @@
 /** The guard of the routes for the application's backend. */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
 import { HoldfastError } from '../protocol/errors.js';
 import { bearerToken } from './presented.js';
+
+/** @throws HoldfastError `forbidden`, `unauthorized` */
+export type BackendGuard = (request: IncomingMessage) => void;
 
 /**
  * Backend routes are for servers: a browser could only have the key by mistake.
  * @param apiKeyHashes SHA-256 of each key; without any, everyone is refused
  */
-export function backendOnly(apiKeyHashes: readonly Buffer[]): RequestHandler {
-  return (request, _response, next) => {
+export function backendGuard(apiKeyHashes: readonly Buffer[]): BackendGuard {
+  return (request) => {
     if (request.headers.origin !== undefined) {
       throw new HoldfastError('forbidden', 'Backend routes take no requests from browsers');
     }
@@ -20,6 +24,12 @@ export function backendOnly(apiKeyHashes: readonly Buffer[]): RequestHandler {
     // Every key is compared in full, so that time tells nothing about them.
     for (const hash of apiKeyHashes) known = timingSafeEqual(hash, presented) || known;
     if (!known) throw new HoldfastError('unauthorized', 'Backend routes need Authorization: Bearer <API key>');
+  };
+}
+
+export function backendOnly(guard: BackendGuard): RequestHandler {
+  return (request, _response, next) => {
+    guard(request);
     next();
   };
 }

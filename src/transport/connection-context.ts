@@ -15,6 +15,8 @@ export interface ConnectionLimits {
   maxPendingRequests: number;
   /** Unsent bytes beyond which the connection is a slow consumer. */
   maxQueueBytes: number;
+  /** Above which messages are compressed for connections that can read it; 0: compression is not negotiated. */
+  compressAboveBytes: number;
   /** Frames in a row that are malformed or wrong before the connection is closed. */
   maxBadFrames: number;
   /** All frames. */

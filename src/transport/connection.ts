@@ -10,6 +10,7 @@ import type { Subscriber } from '../session/subscriber.js';
 import type { AddressSlot } from './addresses.js';
 import type { Identity } from './authenticate.js';
 import type { ConnectionContext } from './connection-context.js';
+import { Drained } from './drained.js';
 import { textFrame } from './frame.js';
 import { Inbox } from './inbox.js';
 import type { LiveCredential } from './live-credential.js';
@@ -20,8 +21,6 @@ type Stream = Pick<Socket, 'bytesRead' | 'write' | 'writableLength'>;
 
 /** How long a connection that leaves waits for a store that is away. */
 const LEAVE_PATIENCE_MS = 1_000;
-
-const TEXT = { binary: false } as const;
 
 /** Carries its connection, so that the listeners are functions shared by all sockets and not closures of each. */
 export class GatewaySocket extends WebSocket {
@@ -44,6 +43,7 @@ function onClose(this: WebSocket, code: number, reason: Buffer): void {
 export class Connection implements Subscriber, WheelItem {
   readonly id: string;
   readonly anonymous: boolean;
+  readonly compresses: boolean;
   rights: SessionRights;
   readonly addressSlot: AddressSlot;
   wheelSlot = NO_SLOT;
@@ -58,6 +58,7 @@ export class Connection implements Subscriber, WheelItem {
   #open = true;
   #closeCode = 0;
   #inbox: Inbox | undefined = undefined;
+  #drained: Drained | undefined = undefined;
   #bytesRead = 0;
   #awaitingPong = false;
   #heartbeatAtMs: number;
@@ -77,6 +78,7 @@ export class Connection implements Subscriber, WheelItem {
     this.addressSlot = addressSlot;
     this.#credential = identity.credential;
     this.#socket = socket;
+    this.compresses = socket.extensions !== '';
     this.#stream = stream;
     this.#context = context;
     this.#openedAtMs = context.clock.monotonicMs();
@@ -101,6 +103,10 @@ export class Connection implements Subscriber, WheelItem {
     return this.#credential?.login;
   }
 
+  get queuedBytes(): number {
+    return this.#stream.writableLength;
+  }
+
   restorePrincipal(principal: string): void {
     this.#principal = principal;
   }
@@ -117,7 +123,7 @@ export class Connection implements Subscriber, WheelItem {
       ...(credential === undefined ? {} : { expires_at: credential.expiresAtMs }),
       ping_interval_ms: limits.pingIntervalMs,
       protocol_minor: PROTOCOL_MINOR,
-      features: credential === undefined ? [] : ['renew_login'],
+      features: credential === undefined ? ['messages'] : ['messages', 'renew_login'],
       limits: {
         max_payload_bytes: limits.maxPayloadBytes,
         max_subscriptions: limits.maxSubscriptions,
@@ -147,16 +153,22 @@ export class Connection implements Subscriber, WheelItem {
   }
 
   send(message: ServerMessage): void {
-    if (!this.#open) return;
-    // Without compression ws keeps nothing back that this could overtake.
-    this.#stream.write(textFrame(encode(message)));
-    this.#checkQueue();
+    if (this.#open) this.sendFrames(textFrame(encode(message)));
   }
 
-  sendRendered(payload: Buffer): void {
-    if (!this.#open) return;
-    this.#socket.send(payload, TEXT);
-    this.#checkQueue();
+  sendFrames(frames: Buffer): void {
+    // After the close frame, which ws sends by itself when the peer closes, nothing may follow (RFC 6455 section 5.5.1).
+    if (!this.#open || this.#socket.readyState !== WebSocket.OPEN) return;
+    // All data frames are written here and ws only writes control frames, so it keeps nothing back.
+    this.#stream.write(frames);
+    if (this.#stream.writableLength <= this.#context.limits.maxQueueBytes) return;
+    this.#context.telemetry.slowConsumer();
+    this.close('slow_consumer');
+  }
+
+  onDrained(callback: () => void): void {
+    this.#drained ??= new Drained(this.#stream, () => this.#open);
+    this.#drained.add(callback);
   }
 
   /** Says when to come back, before a close with `restart`. */
@@ -224,12 +236,6 @@ export class Connection implements Subscriber, WheelItem {
     });
   }
 
-  #checkQueue(): void {
-    if (this.#stream.writableLength <= this.#context.limits.maxQueueBytes) return;
-    this.#context.telemetry.slowConsumer();
-    this.close('slow_consumer');
-  }
-
   #schedule(): void {
     const { wheel } = this.#context;
     wheel.remove(this);
@@ -274,6 +280,7 @@ export class Connection implements Subscriber, WheelItem {
     const { log, sessions, wheel } = this.#context;
     this.#open = false;
     this.#inbox = undefined;
+    this.#drained = undefined;
     wheel.remove(this);
     this.#credential?.registration.remove();
     try {

@@ -3,7 +3,7 @@ import type { Connection } from './connection.js';
 import type { Inbox } from './inbox.js';
 import type { SessionsApi } from './sessions-api.js';
 
-/** Hands a checked message to the domain. A `ping` waits for nothing. */
+/** Hands a checked message to the domain. A `ping` waits for nothing; sends and signals not for one another. */
 export function dispatch(message: ClientMessage, connection: Connection, inbox: Inbox, sessions: SessionsApi): void {
   const { id } = message;
   const echo = id === undefined ? {} : { id };
@@ -21,6 +21,12 @@ export function dispatch(message: ClientMessage, connection: Connection, inbox: 
           await sessions.subscribe(connection, subscription, id);
         });
       }
+      return;
+    case 'send':
+      inbox.enqueueShared(message.session_id, id, () => sessions.send(connection, message));
+      return;
+    case 'signal':
+      inbox.enqueueShared(message.session_id, id, () => sessions.signal(connection, message));
       return;
     case 'unsubscribe':
       inbox.enqueue(message.session_id, id, async () => {

@@ -1,17 +1,24 @@
 /** Text frames as bytes (RFC 6455 section 5.2): one buffer and one write, where `ws` would write header and payload. */
+import { constants, deflateRawSync } from 'node:zlib';
+import type { FrameEncoder } from '../session/frame-encoder.js';
 
 const FINAL_TEXT = 0x81;
+/** RSV1: the payload is compressed (RFC 7692 section 6). */
+const FINAL_COMPRESSED_TEXT = 0xc1;
 const MAX_SHORT = 125;
 const MAX_MEDIUM = 0xffff;
 const MEDIUM = 126;
 const LONG = 127;
 
-/** An unfragmented, unmasked, uncompressed text frame, as servers send them. */
-export function textFrame(payload: string): Buffer {
-  const bytes = Buffer.byteLength(payload);
+/** What a flush leaves at the end; the reader puts it back (RFC 7692 section 7.2.1). */
+const FLUSH_MARK_BYTES = 4;
+const FLUSHED = { finishFlush: constants.Z_SYNC_FLUSH } as const;
+
+/** A frame, unfragmented and unmasked as servers send them, whose last `bytes` are still to be filled in. */
+function emptyFrame(opening: number, bytes: number): Buffer {
   const start = bytes <= MAX_SHORT ? 2 : bytes <= MAX_MEDIUM ? 4 : 10;
   const frame = Buffer.allocUnsafe(start + bytes);
-  frame[0] = FINAL_TEXT;
+  frame[0] = opening;
   if (bytes <= MAX_SHORT) {
     frame[1] = bytes;
   } else if (bytes <= MAX_MEDIUM) {
@@ -21,6 +28,36 @@ export function textFrame(payload: string): Buffer {
     frame[1] = LONG;
     frame.writeBigUInt64BE(BigInt(bytes), 2);
   }
-  frame.write(payload, start);
   return frame;
+}
+
+export function textFrame(payload: string): Buffer {
+  const bytes = Buffer.byteLength(payload);
+  const frame = emptyFrame(FINAL_TEXT, bytes);
+  frame.write(payload, frame.length - bytes);
+  return frame;
+}
+
+/** @param compressAboveBytes payloads that are longer may be compressed; 0: none are */
+export function frameEncoder(compressAboveBytes: number): FrameEncoder {
+  return {
+    plain(head, tail) {
+      const bytes = head.length + tail.length;
+      const frame = emptyFrame(FINAL_TEXT, bytes);
+      const start = frame.length - bytes;
+      frame.write(head, start, 'latin1');
+      tail.copy(frame, start + head.length);
+      return frame;
+    },
+    compressed(head, tail) {
+      const bytes = head.length + tail.length;
+      if (compressAboveBytes === 0 || bytes <= compressAboveBytes) return undefined;
+      const deflated = deflateRawSync(Buffer.concat([Buffer.from(head, 'latin1'), tail], bytes), FLUSHED);
+      const payload = deflated.subarray(0, -FLUSH_MARK_BYTES);
+      if (payload.length >= bytes) return undefined;
+      const frame = emptyFrame(FINAL_COMPRESSED_TEXT, payload.length);
+      payload.copy(frame, frame.length - payload.length);
+      return frame;
+    },
+  };
 }

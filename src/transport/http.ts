@@ -1,18 +1,21 @@
 /** The public port's plain HTTP: the routes, and the page where one is given. */
+import type { RequestListener } from 'node:http';
 import express, { type Express, type Response } from 'express';
 import { type Clock, systemClock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
 import type { LoginApi } from '../login/api.js';
 import { HoldfastError } from '../protocol/errors.js';
 import { errorHandler, safeHeaders, sendProblem } from './answers.js';
-import { backendOnly } from './backend.js';
+import { backendGuard, backendOnly } from './backend.js';
 import { cors } from './cors.js';
 import type { OriginPolicy } from './origin.js';
 import { SAFE_HEADERS } from './problem.js';
 import { authRoutes } from './routes/auth.js';
 import { devLoginRoutes } from './routes/dev-logins.js';
+import { historyRoutes } from './routes/history.js';
 import { jwksRoutes } from './routes/jwks.js';
 import { loginRoutes } from './routes/logins.js';
+import { publishRoute } from './routes/messages.js';
 import { disconnectRoutes, principalRoutes } from './routes/principals.js';
 import { sessionRoutes } from './routes/sessions.js';
 import { ticketRoutes } from './routes/tickets.js';
@@ -50,6 +53,15 @@ export interface HttpOptions {
 const PAGE_POLICY =
   "default-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/** Everything: what express handles, and before it the one route for which that is too slow. */
+export function httpListener(options: HttpOptions): RequestListener {
+  const app = httpApp(options);
+  const publish = publishRoute(options.sessions, backendGuard(options.apiKeyHashes), options.log);
+  return (request, response) => {
+    if (!publish(request, response)) app(request, response);
+  };
+}
+
 export function httpApp(options: HttpOptions): Express {
   const {
     sessions,
@@ -62,7 +74,7 @@ export function httpApp(options: HttpOptions): Express {
     log,
     clock = systemClock,
   } = options;
-  const guard = backendOnly(apiKeyHashes);
+  const guard = backendOnly(backendGuard(apiKeyHashes));
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -75,7 +87,7 @@ export function httpApp(options: HttpOptions): Express {
   });
 
   app.use('/v1/sessions', guard);
-  app.use(sessionRoutes(sessions));
+  app.use(sessionRoutes(sessions), historyRoutes(sessions));
   if (logins !== undefined) {
     app.use('/v1/auth', cors(origins));
     app.use('/v1/principals', guard);

@@ -6,6 +6,7 @@ import type { ClientMessage } from '../protocol/messages.js';
 import type { Connection } from './connection.js';
 import type { ConnectionContext } from './connection-context.js';
 import { dispatch } from './dispatch.js';
+import { RequestLine } from './request-line.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** Debt, as a multiple of the burst, beyond which a connection that ignores `rate_limited` is closed. */
@@ -24,8 +25,8 @@ export class Inbox {
   #batchBucket: TokenBucket | undefined = undefined;
   #badFrames = 0;
   #pending = 0;
-  /** The last request in the line of each session that has one, and of none; empty when nothing is pending. */
-  readonly #tails = new Map<string | undefined, Promise<void>>();
+  /** Of each session that has requests pending, and of none. */
+  readonly #lines = new Map<string | undefined, RequestLine>();
 
   constructor(connection: Connection, context: ConnectionContext) {
     this.#connection = connection;
@@ -57,19 +58,12 @@ export class Inbox {
    * wait. An error that `work` throws is sent as the answer.
    */
   enqueue(sessionId: string | undefined, id: string | undefined, work: () => Promise<void>): void {
-    const echo = { id, session_id: sessionId };
-    if (this.#pending >= this.#context.limits.maxPendingRequests) {
-      this.fail(new HoldfastError('rate_limited', 'Too many requests are pending', { retryAfterMs: 100 }), echo);
-      return;
-    }
-    this.#pending += 1;
-    const previous = this.#tails.get(sessionId);
-    const perform = () => this.#perform(echo, work);
-    const tail: Promise<void> = (previous === undefined ? perform() : previous.then(perform)).then(() => {
-      this.#pending -= 1;
-      if (this.#tails.get(sessionId) === tail) this.#tails.delete(sessionId);
-    });
-    this.#tails.set(sessionId, tail);
+    this.#enqueue({ id, session_id: sessionId }, work, false);
+  }
+
+  /** As `enqueue`, but it does not wait for earlier ones that came in this way. They are started in their order. */
+  enqueueShared(sessionId: string, id: string | undefined, work: () => Promise<void>): void {
+    this.#enqueue({ id, session_id: sessionId }, work, true);
   }
 
   /** @throws HoldfastError `too_many_subscriptions` */
@@ -90,6 +84,24 @@ export class Inbox {
       ...(id === undefined ? {} : { id }),
       ...(session_id === undefined ? {} : { session_id }),
     });
+  }
+
+  #enqueue(echo: Echo, work: () => Promise<void>, shared: boolean): void {
+    if (this.#pending >= this.#context.limits.maxPendingRequests) {
+      this.fail(new HoldfastError('rate_limited', 'Too many requests are pending', { retryAfterMs: 100 }), echo);
+      return;
+    }
+    this.#pending += 1;
+    this.#lineOf(echo.session_id).add({ shared, perform: () => this.#perform(echo, work) });
+  }
+
+  #lineOf(sessionId: string | undefined): RequestLine {
+    let line = this.#lines.get(sessionId);
+    if (line === undefined) {
+      line = new RequestLine(() => this.#lines.delete(sessionId));
+      this.#lines.set(sessionId, line);
+    }
+    return line;
   }
 
   /**
@@ -133,9 +145,8 @@ export class Inbox {
   }
 
   async #perform(echo: Echo, work: () => Promise<void>): Promise<void> {
-    if (!this.#connection.open) return;
     try {
-      await work();
+      if (this.#connection.open) await work();
     } catch (error) {
       if (error instanceof HoldfastError) {
         this.fail(error, echo);
@@ -143,6 +154,8 @@ export class Inbox {
       }
       this.#context.log.error({ error, connection: this.#connection.id }, 'request failed unexpectedly');
       this.fail(new HoldfastError('internal', 'The node failed to handle this'), echo);
+    } finally {
+      this.#pending -= 1;
     }
   }
 }

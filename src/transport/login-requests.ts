@@ -3,6 +3,7 @@ import type { CreateLoginRequest, LoginPatch, NewUpstreamGrant, Rights } from '.
 import { isLoginId, isPrincipal, LOGIN_ID_RULE, PRINCIPAL_RULE } from '../login/handles.js';
 import { HoldfastError } from '../protocol/errors.js';
 import {
+  IDEMPOTENCY_KEY,
   isObject,
   type JsonObject,
   optionalText,
@@ -26,7 +27,6 @@ const PROVIDER: TextRule = { pattern: /^[A-Za-z0-9_.-]{1,64}$/, rule: "a provide
 const UPSTREAM_TOKEN: TextRule = { pattern: /^[\x20-\x7e]{1,8192}$/, rule: 'a refresh token of the provider' };
 /** RFC 7518 §6.2: a coordinate or the private value on P-256. */
 const P256_VALUE = /^[A-Za-z0-9_-]{43}$/;
-const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
 export function loginIdOf(text: string): string {
   return isLoginId(text) ? text : refuse('login_id', LOGIN_ID_RULE);
@@ -114,8 +114,8 @@ export function createLoginRequest(
   idempotencyKey: string | undefined,
   origins: OriginPolicy,
 ): CreateLoginRequest {
-  if (idempotencyKey !== undefined && !IDEMPOTENCY_KEY.test(idempotencyKey)) {
-    refuse('Idempotency-Key', '1 to 255 visible ASCII characters');
+  if (idempotencyKey !== undefined && !IDEMPOTENCY_KEY.pattern.test(idempotencyKey)) {
+    refuse('Idempotency-Key', IDEMPOTENCY_KEY.rule);
   }
   const principal = requiredText(body, 'principal', PRINCIPAL);
   const loginId = optionalText(body, 'login_id', LOGIN_ID);

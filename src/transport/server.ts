@@ -10,7 +10,7 @@ import { AddressLimit, trustedProxies } from './addresses.js';
 import type { AuthenticationOptions } from './authenticate.js';
 import type { Connection, GatewaySocket } from './connection.js';
 import type { ConnectionLimits } from './connection-context.js';
-import { httpApp, type PageMount } from './http.js';
+import { httpListener, type PageMount } from './http.js';
 import type { OriginPolicy } from './origin.js';
 import type { SessionsApi } from './sessions-api.js';
 import type { TransportTelemetry } from './telemetry.js';
@@ -83,7 +83,7 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
       connectionsCheckingInterval: requestTimeoutMs / 4,
       keepAliveTimeout: requestTimeoutMs,
     },
-    httpApp(options),
+    httpListener(options),
   );
 
   function unavailable() {

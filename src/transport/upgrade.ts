@@ -22,6 +22,7 @@ export const CONNECT_PATH = '/v1/connect';
 /** How long a closing handshake may take. */
 const CLOSE_TIMEOUT_MS = 5_000;
 const MAX_FRAGMENTS = 128;
+const EXTENSIONS = 'sec-websocket-extensions';
 const STORE_RETRY_MS = 1_000;
 
 export interface UpgradeContext extends ConnectionContext {
@@ -66,11 +67,22 @@ function refusalOf(error: HoldfastError): CloseReason | undefined {
   return error.code === 'invalid_credential' ? 'bad_credential' : undefined;
 }
 
+/**
+ * A message is compressed once for all, so nobody gets the smaller window that it asks for; ws would refuse such a
+ * client. Without the extension it is served uncompressed.
+ */
+function withoutSmallWindow({ headers }: IncomingMessage): void {
+  if (headers[EXTENSIONS]?.includes('server_max_window_bits') === true) delete headers[EXTENSIONS];
+}
+
 export function upgradeListener(context: UpgradeContext): UpgradeListener {
   const server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
-    perMessageDeflate: false,
+    perMessageDeflate: context.limits.compressAboveBytes > 0 && {
+      serverNoContextTakeover: true,
+      clientNoContextTakeover: true,
+    },
     maxPayload: context.limits.maxPayloadBytes,
     maxFragments: MAX_FRAGMENTS,
     closeTimeout: CLOSE_TIMEOUT_MS,
@@ -129,6 +141,7 @@ export function upgradeListener(context: UpgradeContext): UpgradeListener {
       const error = new HoldfastError('too_many_connections', message, { retryAfterMs: 5_000 });
       return reject(socket, 'too_many_connections', error);
     }
+    withoutSmallWindow(request);
     let upgraded = false;
     // The answer and the first frame leave together.
     socket.cork();

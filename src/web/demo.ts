@@ -1,6 +1,7 @@
 /** The page of `holdfast dev`: one session, seen and driven from as many tabs as one likes. */
 import { ClientError, createClient, isSubscribed, type Session, type TokenStorage } from '../client/index.js';
 import { isSessionId } from '../protocol/session-id.js';
+import { Chat } from './chat.js';
 import { Countdown } from './countdown.js';
 import { logIn, logOut, type Person, whoIsHere } from './person.js';
 import { describe, describeConnection, REASONS } from './words.js';
@@ -46,6 +47,16 @@ const buttons = {
   drop: button('drop'),
   away: button('away'),
 };
+const chatElements = {
+  list: element('transcript'),
+  scroller: element('chat-scroll'),
+  form: element<HTMLFormElement>('chat'),
+  prompt: element<HTMLInputElement>('prompt'),
+  send: button('send'),
+  stop: button('stop'),
+  agent: element('agent'),
+  position: element('position'),
+};
 const countdown = new Countdown({
   box: element('grace'),
   bar: element<HTMLProgressElement>('grace-bar'),
@@ -61,6 +72,7 @@ const client = createClient({
   ...(person.login !== undefined && { login: person.login }),
 });
 let session = subscribe();
+const chat = new Chat(session, chatElements, logProblem);
 
 function log(text: string, isProblem = false): void {
   const list = element('log');
@@ -77,8 +89,12 @@ function log(text: string, isProblem = false): void {
   while (list.childElementCount > MAX_LOG_ENTRIES) list.lastElementChild?.remove();
 }
 
+function logProblem({ code, message }: ClientError): void {
+  log(`${code}: ${message}`, true);
+}
+
 function subscribe(): Session {
-  const subscribed = client.session(sessionId);
+  const subscribed = client.session(sessionId, { since: 'oldest' });
   subscribed.on('state', ({ state, previous }) => {
     showGrace(subscribed);
     render();
@@ -89,7 +105,15 @@ function subscribe(): Session {
   subscribed.on('ownership', ({ ownership, reason }) => {
     log(`Session ${ownership.state}: ${REASONS[reason] ?? reason} (rev ${ownership.rev})`);
   });
-  subscribed.on('error', (error) => log(`${error.code}: ${error.message}`, true));
+  subscribed.on('reset', ({ offset }) => log(`What came before offset ${offset} is no longer all there`, true));
+  subscribed.on('lagged', ({ offset }) => log(`This tab reads too slowly: catching up from offset ${offset}`));
+  subscribed.on('presence', ({ event, count, members }) => {
+    element('presence').hidden = false;
+    element('here').textContent = String(count);
+    const names = (members ?? []).map(({ principal }) => principal).join(', ');
+    if (event !== 'present') log(`${names === '' ? 'Somebody' : names} ${event}`);
+  });
+  subscribed.on('error', logProblem);
   return subscribed;
 }
 
@@ -142,7 +166,7 @@ function onClick(target: HTMLButtonElement, action: () => Promise<void> | void):
       await action();
     } catch (error) {
       if (!(error instanceof ClientError)) throw error;
-      log(`${error.code}: ${error.message}`, true);
+      logProblem(error);
     }
     render();
   });
@@ -154,6 +178,7 @@ onClick(buttons.release, () => session.release());
 onClick(buttons.unsubscribe, () => {
   if (session.state.name !== 'stopped') return session.unsubscribe();
   session = subscribe();
+  chat.follow(session);
 });
 onClick(buttons.drop, () => client.reconnect());
 onClick(buttons.away, () => (client.connection.name === 'paused' ? client.resume() : client.pause()));
@@ -163,7 +188,7 @@ client.on('connection', (state) => {
   if (text !== undefined) log(text, state.name === 'stopped');
   render();
 });
-client.on('error', (error) => log(`${error.code}: ${error.message}`, true));
+client.on('error', logProblem);
 window.addEventListener('hashchange', () => location.reload());
 
 /** The session of one person is not the next one's: it is given up first. */

@@ -1,5 +1,6 @@
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { replyTo } from '../../src/web/reply.js';
 import { CHROMIUM_ARGS, findChromium } from '../support/chromium.js';
 import { DevGateway } from '../support/dev-gateway.js';
 
@@ -38,6 +39,28 @@ class Tab {
     await this.page.getByRole('button', { name, exact: true }).click();
   }
 
+  /** Asks the agent something. Resolves when the answer has begun. */
+  async ask(prompt: string): Promise<void> {
+    await this.page.bringToFront();
+    await this.page.getByLabel('Prompt for the agent').fill(prompt);
+    await this.page.keyboard.press('Enter');
+    await this.hears(20);
+  }
+
+  /** Resolves when so many characters of the answer are shown. */
+  async hears(characters: number): Promise<void> {
+    await expect.poll(async () => (await this.reply()).length).toBeGreaterThan(characters);
+  }
+
+  async reply(): Promise<string> {
+    return this.textOf('#transcript .reply');
+  }
+
+  /** Of the first element there is, empty when there is none. */
+  async textOf(selector: string): Promise<string> {
+    return (await this.page.locator(selector).allTextContents())[0] ?? '';
+  }
+
   async log(): Promise<string> {
     return (await this.page.textContent('#log')) ?? '';
   }
@@ -47,6 +70,7 @@ const OWNER = 'You own this session';
 const WATCHER = 'You are watching';
 const HELD = 'Held for its owner';
 const FREE = 'Nobody owns it';
+const LONG = { timeout: 15_000 };
 
 describe.skipIf(executablePath === undefined && isOptional)('the page in Chromium (needs a chromium on PATH)', () => {
   let gateway: DevGateway;
@@ -220,6 +244,76 @@ describe.skipIf(executablePath === undefined && isOptional)('the page in Chromiu
     expect(await first.epoch()).toBeGreaterThan(epoch);
     // Chromium reports each attempt that found no network.
     for (const tab of tabs) tab.complaints.length = 0;
+  });
+
+  it('an answer is complete and said once in every tab, though both are reloaded in the middle of it', async () => {
+    const prompt = 'How does this hold?';
+    const words = replyTo(prompt);
+    const first = await open();
+    await first.shows(OWNER);
+    const second = await open();
+    await second.shows(WATCHER);
+    await first.ask(prompt);
+    await second.hears(40);
+    await second.page.reload();
+    await second.hears(80);
+    await first.page.reload();
+    await first.shows(OWNER);
+    await first.hears(160);
+    expect(await first.reply()).not.toBe(words.join(''));
+    for (const tab of [first, second]) {
+      await expect.poll(() => tab.textOf('#transcript li[data-state="done"] .reply'), LONG).toBe(words.join(''));
+      // The prompt, the agent before and after the reload, each word once, the end.
+      const last = 1 + 2 + words.length + 1;
+      expect(await tab.textOf('#transcript .offsets')).toBe(`Offsets 1–${last}`);
+      expect(await tab.textOf('#position')).toBe(String(last));
+      expect(await tab.page.locator('#transcript li').count()).toBe(1);
+    }
+  });
+
+  it('who takes the session over in the middle of an answer goes on with it at the next word', async () => {
+    const words = replyTo('Go on');
+    const first = await open();
+    await first.shows(OWNER);
+    const second = await open();
+    await second.shows(WATCHER);
+    await first.ask('Go on');
+    await second.hears(40);
+    await second.press('Take over');
+    await second.shows(OWNER);
+    for (const tab of [first, second]) {
+      await expect.poll(() => tab.textOf('#transcript li[data-state="done"] .reply'), LONG).toBe(words.join(''));
+      expect(await tab.textOf('#transcript .offsets')).toBe(`Offsets 1–${1 + 2 + words.length + 1}`);
+    }
+    await first.shows(WATCHER);
+  });
+
+  it('a dropped connection in the middle of an answer costs no word', async () => {
+    const words = replyTo('Drop');
+    const first = await open();
+    await first.shows(OWNER);
+    const second = await open();
+    await second.shows(WATCHER);
+    await first.ask('Drop');
+    await second.press('Drop my connection');
+    await first.press('Drop my connection');
+    for (const tab of [first, second]) {
+      await expect.poll(() => tab.textOf('#transcript li[data-state="done"] .reply'), LONG).toBe(words.join(''));
+    }
+  });
+
+  it('a watcher may stop the agent, and only the owner may speak', async () => {
+    const first = await open();
+    await first.shows(OWNER);
+    const second = await open();
+    await second.shows(WATCHER);
+    expect(await second.page.getByLabel('Prompt for the agent').isDisabled()).toBe(true);
+    await first.ask('Stop');
+    await second.press('Stop the agent');
+    for (const tab of [first, second]) {
+      await expect.poll(() => tab.textOf('#transcript .offsets')).toContain('stopped');
+    }
+    expect((await first.reply()).length).toBeLessThan(replyTo('Stop').join('').length);
   });
 
   it('offers a second tab of the same session, and fits a small phone', async () => {

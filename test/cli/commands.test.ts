@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeJwt, jwtVerify } from 'jose';
 import { describe, expect, it } from 'vitest';
+import { parseHookSecrets } from '../../src/config/hook-settings.js';
 import { SETTING_NAMES } from '../../src/config.js';
 import { parseSigningKeys } from '../../src/login/access-token.js';
 import { holdfast } from './run-holdfast.js';
@@ -38,6 +39,11 @@ describe('keygen', () => {
     const env = { ...environmentOf((await holdfast(['keygen'])).stdout), HOLDFAST_SIGNING_KEYS: keys.join(',') };
     const check = await holdfast(['check-config', '--auth', 'login,jwt'], env);
     expect(check).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  it('prints a secret for requests to the application', async () => {
+    const { stdout } = await holdfast(['keygen', '--hook-secret']);
+    expect(parseHookSecrets(environmentOf(stdout)['HOLDFAST_HOOK_SECRET'] ?? '')).toHaveLength(1);
   });
 });
 

@@ -89,6 +89,7 @@ export function snapshot(sessionId: string): SubscribeAck {
     owner_epoch: 5,
     rev: 1,
     grace_ms: 30_000,
+    position: { epoch: 'e1', offset: 0 },
   };
 }
 

@@ -39,6 +39,37 @@ describe('the client in Node, with ws, against a gateway', () => {
     }
   });
 
+  it('messages arrive once and in order, in whatever state the connections of sender and watcher are', async () => {
+    const [first, second] = [connect(), connect()];
+    const owner = first.session('stream:1');
+    await expect.poll(() => owner.state.name).toBe('owner');
+    const heard: [offset: number, data: unknown][] = [];
+    const watcher = second.session('stream:1', { claim: 'never', since: 'oldest' });
+    watcher.on('message', ({ offset, data }) => heard.push([offset, data]));
+    const resets: number[] = [];
+    watcher.on('reset', ({ offset }) => resets.push(offset));
+    const offsets: number[] = [];
+    for (let round = 0; round < 10; round++) {
+      // More than are on their way at once, so that a lost connection finds some sent, some answered and some neither.
+      const sent = Array.from({ length: 60 }, (_, n) => owner.send(round * 60 + n));
+      if (round % 2 === 0) await sent[30];
+      (round % 3 === 0 ? second : first).reconnect();
+      for (const { offset } of await Promise.all(sent)) offsets.push(offset);
+    }
+    const all = Array.from({ length: 600 }, (_, n) => n);
+    expect(offsets).toEqual(all.map((n) => n + 1));
+    await expect.poll(() => heard.length).toBe(600);
+    expect(heard).toEqual(all.map((n) => [n + 1, n]));
+    expect(resets).toEqual([]);
+  });
+
+  it('sends keep their order beyond what the gateway takes of one connection at once', async () => {
+    const session = connect().session('burst:1');
+    await expect.poll(() => session.state.name).toBe('owner');
+    const sent = await Promise.all(Array.from({ length: 256 }, (_, n) => session.send(n)));
+    expect(sent.map(({ offset }) => offset)).toEqual(Array.from({ length: 256 }, (_, n) => n + 1));
+  });
+
   it('moves a session between two clients', async () => {
     const [first, second] = [connect().session('move:1'), connect().session('move:1', { claim: 'never' })];
     await expect.poll(() => first.state.name).toBe('owner');

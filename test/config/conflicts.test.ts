@@ -8,6 +8,7 @@ const PEM = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', form
 const JWKS = 'https://keys.example/jwks';
 const TOKEN_URL = 'https://id.example/token';
 const SECRET = 's'.repeat(32);
+const HOOK_SECRET = `whsec_${'A'.repeat(32)}`;
 const JWT_SECRET = 'j'.repeat(32);
 const PROVIDER = {
   tokenUrl: TOKEN_URL,
@@ -65,6 +66,17 @@ describe('settings that do not fit together', () => {
       { ...login, upstreams: { example: { ...PROVIDER, tokenUrl: 'http://127.0.0.1:1', issuer: JWKS } } },
       'the tokenUrl of the provider example must be https',
     ],
+    [{ eventsUrl: 'http://app/events' }, 'HOLDFAST_EVENTS_URL: requests to the application are signed'],
+    [{ hookSecret: HOOK_SECRET }, 'HOLDFAST_HOOK_SECRET does nothing without'],
+    [{ sessionIdleMs: 1_000 }, '--session-idle-ms does nothing without --events-url'],
+    [{ namespaces: { chat: { messageHook: true } } }, 'namespaces.chat.messageHook does nothing without --message-url'],
+    [
+      { authorizeUrl: 'https://app.example/authorize', hookSecret: HOOK_SECRET },
+      '--access open leaves nothing to ask HOLDFAST_AUTHORIZE_URL for',
+    ],
+    [{ namespaces: { chat: { rights: [] } } }, 'makes the rights of the file void'],
+    [{ namespaces: { chat: { maxMessageBytes: 1_048_576, historyBytes: 4_194_304 } } }, '--send-queue-bytes (1048576)'],
+    [{ namespaces: { chat: { historyBytes: 131_071 } } }, '--history-bytes (131071) must be at least twice'],
     [{ access: 'rules' }, 'allows nobody anything'],
     [{ rights: [RULE] }, 'makes the rights of the file void'],
     [{ port: 9090 }, 'both 9090'],
@@ -80,6 +92,9 @@ describe('settings that do not fit together', () => {
   it.each<Partial<Config>>([
     {},
     { access: 'rules', rights: [RULE] },
+    { access: 'rules', namespaces: { chat: { rights: [{ principals: '*', allow: ['watch'] }] } } },
+    { access: 'rules', authorizeUrl: 'http://app/authorize', hookSecret: HOOK_SECRET },
+    { eventsUrl: 'http://app/events', sessionIdleMs: 1_000, hookSecret: HOOK_SECRET },
     { access: 'rules', auth: ['jwt'], jwtSecret: JWT_SECRET },
     { access: 'rules', auth: ['jwt', 'anonymous'], jwtPublicKey: PEM, jwtAlgorithms: ['EdDSA'], jwtType: 'at+jwt' },
     { access: 'rules', auth: ['jwt'], jwtJwksUrl: JWKS, jwtIssuer: 'app', jwtAudience: 'holdfast' },

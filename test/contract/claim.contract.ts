@@ -221,6 +221,18 @@ export function claimContract(make: MakeHarness): void {
       expect(await session.events()).toHaveLength(1);
     });
 
+    test('the session’s lock keeps out all but who holds it', async () => {
+      const { store, lock } = harness;
+      const session = await bench.session();
+      await lock.withLock(session.id, 1_000, async (lockValue) => {
+        expect((await store.claim(session.claim('c_2', { lockValue: 'another' }))).result).toBe('busy');
+        expect((await store.claim(session.claim('c_1', { lockValue }))).result).toBe('owned');
+        expect((await store.claim(session.claim('c_1', { lockValue }))).result).toBe('owned');
+      });
+      const free = await bench.session();
+      expect((await store.claim(free.claim('c_1', { lockValue: 'given up' }))).result).toBe('owned');
+    });
+
     test('a request that succeeded is answered even under another’s lock', async () => {
       const { store, lock } = harness;
       const session = await bench.session();

@@ -84,6 +84,7 @@ export function commandOf(act: Act, n: number, progress: Progress): Command | un
       principalRule: rules[act.who] ?? 'exact',
       attemptHash: attemptHash(act.attempt),
       policy: act.oldestWatcher ? ('oldest_watcher' as const) : ('next_subscriber' as const),
+      lockValue: '',
     };
     if (act.verb === 'claim') return { verb: 'claim', request: { ...request, mode: act.mode } };
     const presentedTokenHash = progress.granted.at(-1 - act.age) ?? hashOf('never given');

@@ -101,7 +101,7 @@ export class Bench {
   }
 }
 
-function requestsFor(id: string): Omit<TestSession, 'events'> {
+export function requestsFor(id: string): Omit<TestSession, 'events'> {
   const caller = (connectionId: string) => ({
     sessionId: id,
     requestId: randomUUID(),
@@ -114,6 +114,7 @@ function requestsFor(id: string): Omit<TestSession, 'events'> {
     attemptHash: '',
     policy: 'next_subscriber' as const,
     leaseMs: LONG_MS,
+    lockValue: '',
   });
   return {
     id,

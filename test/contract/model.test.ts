@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Command } from '../../src/session/machine.js';
+import type { StreamState } from '../../src/session/message-ports.js';
 import type { OwnershipEvent, SessionView } from '../../src/session/ports.js';
 import { testRedis } from '../support/redis.js';
 import { type Act, acts, commandOf, type Progress } from './commands.js';
@@ -15,6 +16,7 @@ const TIMINGS = { attemptWindowMs: LONG_MS, handoverPatienceMs: LONG_MS };
 /** Epochs and times differ between two stores; how they relate within one must not. */
 class Relations {
   readonly #ranks = new Map<number, number>([[0, 0]]);
+  #streamEpoch: string | undefined;
 
   view({ epoch, deadlineMs, nowMs, ...rest }: SessionView): object {
     if (!this.#ranks.has(epoch)) this.#ranks.set(epoch, this.#ranks.size);
@@ -25,6 +27,11 @@ class Relations {
       rises,
       left: deadlineMs === 0 ? 'none' : left(deadlineMs - nowMs),
     };
+  }
+
+  stream({ epoch, ...rest }: StreamState): object {
+    this.#streamEpoch ??= epoch;
+    return { ...rest, stays: epoch === this.#streamEpoch };
   }
 }
 
@@ -77,10 +84,11 @@ class System {
       case 'reclaim': {
         const outcome =
           command.verb === 'claim' ? await store.claim(command.request) : await store.reclaim(command.request);
-        const { view, retryAfterMs, tokenHash, ...rest } = outcome;
+        const { view, stream, retryAfterMs, tokenHash, ...rest } = outcome;
         const token = rest.result === 'owned' ? tokenHash : '';
         if (token !== '' && !granted.includes(token)) granted.push(token);
-        return { ...rest, token, waits: retryAfterMs > 0, view: relations.view(view) };
+        const waits = retryAfterMs > 0;
+        return { ...rest, token, waits, view: relations.view(view), stream: relations.stream(stream) };
       }
       case 'renew':
         return store.renew([command.lease], command.leaseMs);

@@ -213,6 +213,17 @@ export function reclaimContract(make: MakeHarness): void {
       expect(await store.reclaim(request)).toMatchObject({ result: 'owned', tokenExpired: false });
     });
 
+    test('the session’s lock keeps out all but who holds it', async () => {
+      const { store, lock } = harness;
+      const session = await bench.session();
+      const { tokenHash } = await store.claim(session.claim('c_1'));
+      await lock.withLock(session.id, 1_000, async (lockValue) => {
+        const stranger = session.reclaim('c_3', tokenHash, { lockValue: 'another' });
+        expect((await store.reclaim(stranger)).result).toBe('busy');
+        expect((await store.reclaim(session.reclaim('c_2', tokenHash, { lockValue }))).result).toBe('owned');
+      });
+    });
+
     test('a lock neither shortens a deadline nor hides that a token was used', async () => {
       const { store, lock } = harness;
       const session = await bench.session();

@@ -4,6 +4,8 @@ import { busContract } from './bus.contract.js';
 import { lockContract } from './lock.contract.js';
 import { redisLoginHarness } from './login-redis-harness.js';
 import { loginStoreContract } from './login-store.contract.js';
+import { redisMessageHarness } from './message-redis-harness.js';
+import { messageStoreContract } from './messages.contract.js';
 import { ownershipStoreContract } from './ownership-store.contract.js';
 import { redisHarnesses } from './redis-harness.js';
 
@@ -21,4 +23,5 @@ const harnesses = redisHarnesses(url);
 ownershipStoreContract('Redis Cluster', harnesses.store);
 busContract('Redis Cluster', harnesses.bus);
 lockContract('Redis Cluster', harnesses.lock);
+messageStoreContract('Redis Cluster', redisMessageHarness(url));
 loginStoreContract('Redis Cluster', redisLoginHarness(url));

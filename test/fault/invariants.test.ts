@@ -1,6 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import type { OwnershipMessage, ServerMessage } from '../../src/protocol/messages.js';
-import { agreed, freedOnce, type History, oneOwnerPerEpoch, ordered, violationsIn } from '../support/invariants.js';
+import {
+  agreed,
+  contiguous,
+  freedOnce,
+  type History,
+  oneOwnerPerEpoch,
+  ordered,
+  sameMessages,
+  violationsIn,
+} from '../support/invariants.js';
 
 const SESSION = 'doc:1';
 
@@ -9,11 +18,29 @@ function event(owner_epoch: number, rev: number, rest: Partial<OwnershipMessage>
 }
 
 function ack(owner_epoch: number, rev: number, owner: boolean): ServerMessage {
-  return { type: 'subscribe_ack', session_id: SESSION, state: 'owned', owner, owner_epoch, rev, grace_ms: 1_000 };
+  const position = { epoch: 'e1', offset: 0 };
+  return {
+    type: 'subscribe_ack',
+    session_id: SESSION,
+    state: 'owned',
+    owner,
+    owner_epoch,
+    rev,
+    grace_ms: 1_000,
+    position,
+  };
 }
 
 const free = (epoch: number, rev: number) => event(epoch, rev, { state: 'free', reason: 'expired' });
 const held = (epoch: number, rev: number) => event(epoch, rev, { state: 'held', reason: 'disconnected' });
+
+function message(offset: number): Extract<ServerMessage, { type: 'message' }> {
+  return { type: 'message', session_id: SESSION, offset, at: 1, data: `message ${offset}` };
+}
+
+function reset(epoch: string, offset: number): ServerMessage {
+  return { type: 'reset', session_id: SESSION, position: { epoch, offset }, recovered: false };
+}
 
 function history(id: string, ...messages: ServerMessage[]): History {
   return { id, frames: messages.map((message) => ({ message })) };
@@ -54,5 +81,23 @@ describe('the checkers of recorded histories', () => {
 
   test('two truths for one point', () => {
     expect(agreed([history('a', held(10, 2)), history('b', free(10, 2))])).toHaveLength(1);
+  });
+
+  test('messages that skip an offset, come twice, or come before the acknowledgement', () => {
+    const start = ack(10, 1, false);
+    expect(contiguous([history('a', start, message(1), message(2))])).toEqual([]);
+    expect(contiguous([history('a', start, message(1), message(3))])).toHaveLength(1);
+    expect(contiguous([history('a', start, message(1), message(1))])).toHaveLength(1);
+    expect(contiguous([history('a', message(1))])).toHaveLength(1);
+    expect(contiguous([history('a', start, message(1), reset('e2', 7), message(8))])).toEqual([]);
+    expect(contiguous([history('a', start, message(1), { ...message(1), ephemeral: true }, message(2))])).toEqual([]);
+  });
+
+  test('an offset that is two messages', () => {
+    const start = ack(10, 1, false);
+    const other = { ...message(1), data: 'other' };
+    expect(sameMessages([history('a', start, message(1)), history('b', start, message(1))])).toEqual([]);
+    expect(sameMessages([history('a', start, message(1)), history('b', start, other)])).toHaveLength(1);
+    expect(sameMessages([history('a', start, message(1)), history('b', start, reset('e2', 0), other)])).toEqual([]);
   });
 });

@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeFrame, encode, MAX_BATCH } from '../../src/protocol/codec.js';
-import type { ClientMessage } from '../../src/protocol/messages.js';
+import type { ClientMessage, Position } from '../../src/protocol/messages.js';
 
 const ATTEMPT = 'a'.repeat(22);
+const MAX = Number.MAX_SAFE_INTEGER;
+const position = (offset: unknown, epoch: unknown = '1') => ({ epoch, offset }) as Position;
 const frame = (value: unknown) => decodeFrame(JSON.stringify(value));
 
 describe('frames that are right', () => {
@@ -48,6 +50,38 @@ describe('frames that are right', () => {
       { type: 'ping', id: 'é\n' },
       { type: 'ping', id: 'é\n' },
     ],
+    [
+      { type: 'send', id: '1', session_id: 's', data: null, idempotency_key: '~'.repeat(255), owner_epoch: 1 },
+      { type: 'send', id: '1', session_id: 's', data: null, idempotency_key: '~'.repeat(255) },
+    ],
+    [
+      { type: 'send', session_id: 's', bytes: '' },
+      { type: 'send', session_id: 's', bytes: '' },
+    ],
+    [
+      { type: 'signal', id: '2', session_id: 's', bytes: '/+8=', idempotency_key: 'k' },
+      { type: 'signal', id: '2', session_id: 's', bytes: '/+8=' },
+    ],
+    [
+      { type: 'subscribe', session_id: 's', since: { epoch: 'a_-Z9', offset: 0, more: 1 } },
+      { type: 'subscribe', sessions: [{ session_id: 's', since: { epoch: 'a_-Z9', offset: 0 } }] },
+    ],
+    [
+      {
+        type: 'subscribe',
+        sessions: [
+          { session_id: 's', since: 'oldest' },
+          { session_id: 't', since: position(MAX) },
+        ],
+      },
+      {
+        type: 'subscribe',
+        sessions: [
+          { session_id: 's', since: 'oldest' },
+          { session_id: 't', since: position(MAX) },
+        ],
+      },
+    ],
   ])('%j', (input, message) => {
     expect(frame(input)).toEqual({ ok: true, message });
   });
@@ -82,13 +116,36 @@ describe('frames that are wrong', () => {
     ['sessions[1]', { type: 'subscribe', sessions: ['a', 'a'] }],
     ['sessions[1]', { type: 'subscribe', sessions: ['a', 5] }],
     ['sessions[2].session_id', { type: 'subscribe', sessions: ['a', 'b', {}] }],
+    ['since', { type: 'subscribe', sessions: ['a'], since: 'oldest' }],
+    ['since', { type: 'subscribe', session_id: 's', since: 'newest' }],
+    ['since', { type: 'subscribe', session_id: 's', since: null }],
+    ['since.epoch', { type: 'subscribe', session_id: 's', since: { offset: 1 } }],
+    ['since.epoch', { type: 'subscribe', session_id: 's', since: position(1, 7) }],
+    ['since.epoch', { type: 'subscribe', session_id: 's', since: position(1, '') }],
+    ['since.epoch', { type: 'subscribe', session_id: 's', since: position(1, 'x'.repeat(65)) }],
+    ['since.epoch', { type: 'subscribe', session_id: 's', since: position(1, 'a,b') }],
+    ['since.offset', { type: 'subscribe', session_id: 's', since: { epoch: '1' } }],
+    ['since.offset', { type: 'subscribe', session_id: 's', since: position(-1) }],
+    ['since.offset', { type: 'subscribe', session_id: 's', since: position(MAX + 1) }],
+    ['since.offset', { type: 'subscribe', session_id: 's', since: position(1.5) }],
+    ['since.offset', { type: 'subscribe', session_id: 's', since: position('1') }],
+    ['sessions[1].since.offset', { type: 'subscribe', sessions: ['a', { session_id: 'b', since: position(-1) }] }],
+    ['data', { type: 'send', session_id: 's' }],
+    ['data', { type: 'send', session_id: 's', data: 1, bytes: '' }],
+    ['data', { type: 'signal', session_id: 's', data: 1, bytes: null }],
+    ['bytes', { type: 'signal', session_id: 's', bytes: null }],
+    ['session_id', { type: 'send', data: 1 }],
+    ['idempotency_key', { type: 'send', session_id: 's', data: 1, idempotency_key: '' }],
+    ['idempotency_key', { type: 'send', session_id: 's', data: 1, idempotency_key: 'a b' }],
+    ['idempotency_key', { type: 'send', session_id: 's', data: 1, idempotency_key: 'é' }],
+    ['idempotency_key', { type: 'send', session_id: 's', data: 1, idempotency_key: 'k'.repeat(256) }],
     ['sessions[0].attempt_id', { type: 'subscribe', sessions: [{ session_id: 'a', attempt_id: '!' }] }],
   ])('names %s', (field, input) => {
     expect(frame(input)).toMatchObject({ ok: false, counts: true, error: { code: 'invalid_field', field } });
   });
 
   it('meets unknown types in peace', () => {
-    expect(frame({ type: 'send', id: '9', session_id: 's', data: {} })).toMatchObject({
+    expect(frame({ type: 'whisper', id: '9', session_id: 's', data: {} })).toMatchObject({
       ok: false,
       counts: false,
       error: { code: 'unsupported_type', id: '9', session_id: 's' },
@@ -116,13 +173,79 @@ describe('frames that are wrong', () => {
   });
 });
 
+describe('what a message carries', () => {
+  const nested = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`;
+  const sent = (payload: string) => decodeFrame(`{"type":"send","session_id":"s",${payload}}`);
+
+  it.each([
+    'null',
+    'false',
+    '""',
+    '{"__proto__":{"a":1},"constructor":2}',
+    '"\\ud800"',
+    '-0.5e-300',
+    '12345678901234567890',
+    nested(128),
+  ])('may be %s', (json) => {
+    const decoded = sent(`"data":${json}`);
+    const data: unknown = JSON.parse(json);
+    expect(decoded.ok && decoded.message).toEqual({ type: 'send', session_id: 's', data });
+    expect(JSON.stringify(decoded.ok && decoded.message)).toContain(JSON.stringify(data));
+  });
+
+  it.each(['1e999', '[{"a":-1e400}]', nested(129), nested(1_000_000)])(
+    'may not be what would be written as something else',
+    (json) => {
+      expect(sent(`"data":${json}`)).toMatchObject({ ok: false, error: { code: 'invalid_field', field: 'data' } });
+    },
+  );
+
+  it('is nothing inherited', () => {
+    expect(sent('"__proto__":{"data":1}')).toMatchObject({ ok: false, error: { field: 'data' } });
+  });
+
+  it.each([
+    'A',
+    'AB',
+    'ABC',
+    'AAAAA',
+    'AA=',
+    'A===',
+    '====',
+    'AAA=AAAA',
+    'AB==',
+    'AAB=',
+    'AA A',
+    'AAA\\n',
+    'AA-_',
+    '/_8=',
+    'AAAé',
+  ])('is no base64: %s', (bytes) => {
+    expect(sent(`"bytes":"${bytes}"`)).toMatchObject({ ok: false, error: { code: 'invalid_field', field: 'bytes' } });
+  });
+
+  it('is any base64 that is canonical, however long', () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => {
+        expect(sent(`"bytes":"${Buffer.from(bytes).toString('base64')}"`)).toMatchObject({ ok: true });
+      }),
+    );
+    const long = Buffer.alloc(12 * 1024 * 1024, 'holdfast').toString('base64');
+    expect(sent(`"bytes":"${long}"`).ok).toBe(true);
+    expect(sent(`"bytes":"${long.slice(0, -1)}!"`).ok).toBe(false);
+  });
+});
+
 const sessionId = fc.stringMatching(/^[A-Za-z0-9._~:-]{1,128}$/);
 const id = fc.option(fc.string({ maxLength: 128 }), { nil: undefined });
 const attemptId = fc.option(fc.stringMatching(/^[A-Za-z0-9_-]{22,128}$/), { nil: undefined });
 const noise = fc.dictionary(fc.constantFrom('__proto__', 'x', 'toString', 'data'), fc.jsonValue());
 const anyFrame = fc.record(
   {
-    type: fc.oneof(fc.constantFrom('subscribe', 'unsubscribe', 'claim', 'release', 'ping', 'later'), fc.jsonValue()),
+    type: fc.oneof(
+      fc.constantFrom('subscribe', 'unsubscribe', 'claim', 'release', 'send', 'signal', 'ping', 'later'),
+      fc.jsonValue(),
+    ),
     id: fc.jsonValue(),
     session_id: fc.oneof(sessionId, fc.jsonValue()),
     sessions: fc.oneof(
@@ -133,6 +256,10 @@ const anyFrame = fc.record(
     reconnect_token: fc.oneof(fc.string(), fc.jsonValue()),
     attempt_id: fc.oneof(attemptId, fc.jsonValue()),
     force: fc.oneof(fc.boolean(), fc.jsonValue()),
+    since: fc.oneof(fc.record({ epoch: fc.string(), offset: fc.integer() }), fc.jsonValue()),
+    data: fc.jsonValue(),
+    bytes: fc.oneof(fc.base64String(), fc.jsonValue()),
+    idempotency_key: fc.oneof(fc.string(), fc.jsonValue()),
   },
   { requiredKeys: [] },
 );

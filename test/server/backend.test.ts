@@ -55,6 +55,26 @@ describe('the backend client', () => {
       'DELETE /v1/sessions/s/subscriptions?principal=a%26b',
       undefined,
     ],
+    [
+      'publish',
+      () => backend.publish('chat:1', { data: 'hi', idempotency_key: 'k', expected_offset: 3 }),
+      'POST /v1/sessions/chat%3A1/messages',
+      { data: 'hi', idempotency_key: 'k', expected_offset: 3 },
+    ],
+    [
+      'publishMany',
+      () => backend.publishMany([{ session_id: 's', bytes: 'AA==', idempotency_key: 'k' }]),
+      'POST /v1/messages',
+      { messages: [{ session_id: 's', bytes: 'AA==', idempotency_key: 'k' }] },
+    ],
+    [
+      'history',
+      () => backend.history('s', { after: 0, limit: 5 }),
+      'GET /v1/sessions/s/history?after=0&limit=5',
+      undefined,
+    ],
+    ['truncate', () => backend.truncate('s', 40), 'DELETE /v1/sessions/s/history?through=40', undefined],
+    ['removeSession', () => backend.removeSession('s'), 'DELETE /v1/sessions/s', undefined],
   ];
 
   it.each(calls)('%s', async (_name, call, line, body) => {
@@ -91,6 +111,10 @@ describe('the backend client', () => {
     'disconnect',
     'upstreamToken',
     'getSession',
+    'publish',
+    'publishMany',
+    'history',
+    'truncate',
   ]);
 
   it.each(calls)('%s is repeated after a lost answer where that is safe', async (name, call) => {
@@ -122,6 +146,18 @@ describe('the backend client', () => {
     expect(new Set(keys.slice(0, 3)).size).toBe(1);
     expect(new Set(keys).size).toBe(3);
     expect(keys[4]).toBe('mine');
+  });
+
+  it('gives each message without a key one, the same at every try', async () => {
+    gateway.replies.push({ breakOff: true }, { body: { results: [] } });
+    await backend.publish('s', [{ data: 1 }, { data: 2, idempotency_key: 'mine' }]);
+    const [lost, { messages }] = gateway.received.map(({ body }) => JSON.parse(body) as { messages: object[] }) as [
+      object,
+      { messages: { idempotency_key: string }[] },
+    ];
+    expect(lost).toEqual({ messages });
+    expect(messages[0]?.idempotency_key).toMatch(/^[\w-]{22,}$/);
+    expect(messages[1]?.idempotency_key).toBe('mine');
   });
 
   it('waits as long as the gateway asks, but not beyond the call’s end', async () => {

@@ -50,6 +50,7 @@ export const caller = (connectionId: string) => ({
   attemptHash: '',
   policy: 'next_subscriber' as const,
   leaseMs: 15_000,
+  lockValue: '',
 });
 export const claim = (connectionId: string, mode: 'subscribe' | 'reestablish' = 'subscribe'): Command => ({
   verb: 'claim',

@@ -28,6 +28,7 @@ async function claimElsewhere(connectionId: string): Promise<SessionView> {
     attemptHash: '',
     policy: 'next_subscriber',
     leaseMs: 60_000,
+    lockValue: '',
   };
   return (await domain.store.claim(request)).view;
 }

@@ -32,6 +32,20 @@ describe('rights', () => {
     expect(rightsOf('a.*', [], rules).allows('own', 'user:abc:1')).toBe(false);
   });
 
+  it('can be given on all sessions of a namespace', () => {
+    const rules: PrincipalRule[] = [
+      { principals: 'bob', namespace: 'room', allow: ['watch', 'signal'] },
+      { principals: '*', namespace: 'default', allow: ['watch'] },
+    ];
+    const rights = rightsOf('bob', [], rules);
+    expect(rights.allows('signal', 'room:1')).toBe(true);
+    expect(rights.allows('own', 'room:1')).toBe(false);
+    expect(rights.allows('watch', 'rooms:1')).toBe(false);
+    expect(rights.allows('watch', 'no-namespace')).toBe(true);
+    expect(rights.allows('signal', 'no-namespace')).toBe(false);
+    expect(rightsOf('alice', [], rules).allows('watch', 'room:1')).toBe(false);
+  });
+
   it('can be given to some principals, and to anonymous ones together', () => {
     const rules: PrincipalRule[] = [
       { principals: 'staff-*', sessions: '*', allow: own },

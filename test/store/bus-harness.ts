@@ -54,7 +54,7 @@ export async function watchedBus(url: string, prefix = `hft-${randomUUID().slice
     of: (sessionId) =>
       watched.received
         .filter((event) => event.sessionId === sessionId && event.kind !== 'subscription_removal')
-        .map((event) => ('expectedEpoch' in event ? event.expectedEpoch : 'epoch' in event ? event.epoch : 0)),
+        .map(numberOf),
     gaps: 0,
     probes,
     logged,
@@ -69,6 +69,11 @@ export async function watchedBus(url: string, prefix = `hft-${randomUUID().slice
     watched.gaps += 1;
   });
   return watched;
+}
+
+function numberOf(event: SessionEvent): number {
+  if (event.kind === 'transfer_offer') return event.expectedEpoch;
+  return event.kind === 'ownership' ? event.epoch : 0;
 }
 
 /** An event that is told apart by its number. */

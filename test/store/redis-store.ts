@@ -41,6 +41,7 @@ export function claimOf(sessionId: string, extra: Partial<ClaimRequest> = {}): C
     attemptHash: '',
     policy: 'next_subscriber',
     leaseMs: 60_000,
+    lockValue: '',
     mode: 'subscribe',
     ...extra,
   };

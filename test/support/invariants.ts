@@ -99,9 +99,55 @@ export function agreed(histories: readonly History[]): string[] {
   return violations;
 }
 
+/** Each connection gets every message once and in order, from where its acknowledgement or a reset says. */
+export function contiguous(histories: readonly History[]): string[] {
+  const violations: string[] = [];
+  for (const history of histories) {
+    for (const { message, expected } of followed(history)) {
+      if (message.offset !== expected) {
+        violations.push(`${history.id}: ${message.session_id} offset ${message.offset} where ${expected} is due`);
+      }
+    }
+  }
+  return violations;
+}
+
+/** No offset is given twice within an epoch: whoever sees it sees the same message. */
+export function sameMessages(histories: readonly History[]): string[] {
+  const violations: string[] = [];
+  const texts = new Map<string, string>();
+  for (const history of histories) {
+    for (const { message, epoch } of followed(history)) {
+      const key = `${message.session_id} offset ${message.offset} of ${epoch}`;
+      const text = JSON.stringify(message);
+      const other = texts.get(key) ?? text;
+      texts.set(key, other);
+      if (other !== text) violations.push(`${key} is another message to ${history.id}: ${text} and ${other}`);
+    }
+  }
+  return violations;
+}
+
 /** All of the above. */
 export function violationsIn(histories: readonly History[]): string[] {
-  return [oneOwnerPerEpoch, ordered, freedOnce, agreed].flatMap((check) => check(histories));
+  const checks = [oneOwnerPerEpoch, ordered, freedOnce, agreed, contiguous, sameMessages];
+  return checks.flatMap((check) => check(histories));
+}
+
+type MessageFrame = Extract<ServerMessage, { type: 'message' }>;
+
+/** The kept messages of a history, with the epoch that they belong to and the offset that was due. */
+function* followed(history: History): Generator<{ message: MessageFrame; epoch: string; expected: number }> {
+  const positions = new Map<string, { epoch: string; offset: number }>();
+  for (const { message } of history.frames) {
+    if (message.type === 'subscribe_ack' || message.type === 'reset') {
+      positions.set(message.session_id, { ...message.position });
+    }
+    if (message.type !== 'message' || message.ephemeral) continue;
+    const position = positions.get(message.session_id) ?? { epoch: 'unsubscribed', offset: Number.NaN };
+    yield { message, epoch: position.epoch, expected: position.offset + 1 };
+    position.offset = message.offset;
+  }
 }
 
 function compare(a: Told, b: Told): number {

@@ -28,4 +28,12 @@ export const quietSessions: SessionTelemetry = {
   counts: () => {},
   swept: () => {},
   repaired: () => {},
+  published: () => {},
+  messageRefused: () => {},
+  signalled: () => {},
+  delivered: () => {},
+  recovered: () => {},
+  filled: () => {},
+  reset: () => {},
+  lagged: () => {},
 };

@@ -10,7 +10,7 @@ export type Direction = 'requests' | 'replies';
 
 /** A loopback TCP proxy that does to connections what networks do. Holds at most 1 MiB a connection and direction. */
 export class TcpProxy {
-  readonly #targetPort: number;
+  #targetPort: number;
   readonly #pairs = new Set<Pair>();
   readonly #drops = new Map<Direction, () => void>();
   #server: Server | undefined;
@@ -43,6 +43,11 @@ export class TcpProxy {
 
   get delayMs(): number {
     return this.#delayMs;
+  }
+
+  /** New connections go to that port; open ones stay where they are. */
+  retarget(port: number): void {
+    this.#targetPort = port;
   }
 
   /** Applies to what is read from now on, each way; never reorders. */

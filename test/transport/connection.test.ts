@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { HoldfastError } from '../../src/protocol/errors.js';
 import { PROTOCOL_MINOR } from '../../src/protocol/messages.js';
 import { ALL_RIGHTS } from '../../src/session/rights.js';
+import { textFrame } from '../../src/transport/frame.js';
 import {
   Client,
   clientFrame,
@@ -26,7 +27,7 @@ describe('requests', () => {
       principal: expect.stringMatching(/^anon:/),
       ping_interval_ms: 25_000,
       protocol_minor: PROTOCOL_MINOR,
-      features: [],
+      features: ['messages'],
       limits: { max_payload_bytes: 4096, max_subscriptions: 8, messages_per_second: 1000 },
     });
   });
@@ -212,10 +213,10 @@ describe('limits', () => {
     await slow.ask({ type: 'subscribe', session_id: 'slow' });
     await quick.ask({ type: 'subscribe', session_id: 'quick' });
     slow.socket.pause();
-    const payload = Buffer.from(JSON.stringify({ type: 'pong', id: 'x'.repeat(16_000) }));
+    const frame = textFrame(JSON.stringify({ type: 'pong', id: 'x'.repeat(16_000) }));
     const subscriber = sessions.subscribers.get('slow');
     for (let i = 0; i < 2000 && subscriber?.open; i += 1) {
-      subscriber.sendRendered(payload);
+      subscriber.sendFrames(frame);
       sessions.subscribers.get('quick')?.send({ type: 'pong', id: String(i) });
       await new Promise((resolve) => setImmediate(resolve));
     }

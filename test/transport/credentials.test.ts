@@ -40,7 +40,11 @@ describe('a ticket', () => {
   it('lets its login in', async () => {
     const { port } = await start();
     const client = offering(port, TICKET);
-    expect(await client.next()).toMatchObject({ type: 'welcome', principal: 'alice', features: ['renew_login'] });
+    expect(await client.next()).toMatchObject({
+      type: 'welcome',
+      principal: 'alice',
+      features: ['messages', 'renew_login'],
+    });
     expect(client.socket.protocol).toBe('holdfast.v1');
   });
 

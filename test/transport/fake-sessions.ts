@@ -1,10 +1,15 @@
 import { HoldfastError } from '../../src/protocol/errors.js';
-import type { SessionReport } from '../../src/protocol/http.js';
-import type { Subscription } from '../../src/protocol/messages.js';
+import type { HistoryPage, NewMessage, PublishResult, SessionReport } from '../../src/protocol/http.js';
+import type { ClientMessage, Subscription } from '../../src/protocol/messages.js';
+import type { HistoryRange } from '../../src/session/message-ports.js';
 import type { Subscriber } from '../../src/session/subscriber.js';
 import type { ClaimDetails, SessionsApi } from '../../src/transport/sessions-api.js';
 
 const STATE = { state: 'free', owner_epoch: 1, rev: 1 } as const;
+const POSITION = { epoch: '1', offset: 0 };
+const REPORT = { ...STATE, namespace: 'doc', position: POSITION, first_offset: 1 };
+
+type Message<T extends ClientMessage['type']> = Extract<ClientMessage, { type: T }>;
 
 /** Sessions that nobody owns, and a record of what the transport asked for. */
 export class FakeSessions implements SessionsApi {
@@ -14,6 +19,10 @@ export class FakeSessions implements SessionsApi {
   /** Awaited by each request of a session before it is handled. */
   readonly gates = new Map<string, Promise<void>>();
   error: Error | undefined;
+  readonly sent: (Message<'send'> | Message<'signal'>)[] = [];
+  readonly published: (NewMessage & { session_id: string })[][] = [];
+  /** What becomes of a published message, in place of being accepted. */
+  resultOf: (message: NewMessage & { session_id: string }) => PublishResult | undefined = () => undefined;
   /** What `closed` waits for. */
   departure: Promise<void> | undefined;
   readonly #subscriptions = new Map<Subscriber, Set<string>>();
@@ -31,6 +40,7 @@ export class FakeSessions implements SessionsApi {
       owner: false,
       ...STATE,
       grace_ms: 1,
+      position: POSITION,
     });
   }
 
@@ -51,6 +61,41 @@ export class FakeSessions implements SessionsApi {
     await this.#handle('release', sessionId);
   }
 
+  async send(subscriber: Subscriber, message: Message<'send'>): Promise<void> {
+    this.sent.push(message);
+    await this.#handle('send', message.session_id);
+    const echo = message.id === undefined ? {} : { id: message.id };
+    subscriber.send({ type: 'send_ack', ...echo, session_id: message.session_id, offset: 1, owner_epoch: 1 });
+  }
+
+  async signal(subscriber: Subscriber, message: Message<'signal'>): Promise<void> {
+    this.sent.push(message);
+    await this.#handle('signal', message.session_id);
+    const echo = message.id === undefined ? {} : { id: message.id };
+    subscriber.send({ type: 'signal_ack', ...echo, session_id: message.session_id, owner: true });
+  }
+
+  async publish(messages: readonly (NewMessage & { session_id: string })[]): Promise<PublishResult[]> {
+    this.published.push([...messages]);
+    if (this.error !== undefined) throw this.error;
+    return messages.map(
+      (it, index) => this.resultOf(it) ?? { session_id: it.session_id, offset: index + 1, epoch: '1' },
+    );
+  }
+
+  async history(sessionId: string, range: HistoryRange, limit: number): Promise<HistoryPage> {
+    await this.#handle(`history ${JSON.stringify(range)} ${limit}`, sessionId);
+    return { session_id: sessionId, messages: [], position: POSITION, first_offset: 1 };
+  }
+
+  async truncate(sessionId: string, through: number): Promise<void> {
+    await this.#handle(`truncate ${through}`, sessionId);
+  }
+
+  async remove(sessionId: string): Promise<void> {
+    await this.#handle('delete', sessionId);
+  }
+
   recheckRights(subscriber: Subscriber): void {
     this.calls.push(`recheck ${subscriber.principal}`);
   }
@@ -63,17 +108,17 @@ export class FakeSessions implements SessionsApi {
 
   async inspect(sessionId: string): Promise<SessionReport> {
     await this.#handle('inspect', sessionId);
-    return { session_id: sessionId, namespace: 'doc', ...STATE };
+    return { session_id: sessionId, ...REPORT };
   }
 
   async giveOwner(sessionId: string, target: { connection_id?: string; principal?: string }): Promise<SessionReport> {
     await this.#handle('give', sessionId);
-    return { session_id: sessionId, namespace: 'doc', ...STATE, state: 'owned', ...target };
+    return { session_id: sessionId, ...REPORT, state: 'owned', ...target };
   }
 
   async removeOwner(sessionId: string): Promise<SessionReport> {
     await this.#handle('remove', sessionId);
-    return { session_id: sessionId, namespace: 'doc', ...STATE };
+    return { session_id: sessionId, ...REPORT };
   }
 
   async removeSubscriptions(sessionId: string, target: { connection_id?: string; principal?: string }): Promise<void> {

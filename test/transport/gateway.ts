@@ -19,6 +19,7 @@ export const LIMITS: ConnectionLimits = {
   maxSubscriptions: 8,
   maxPendingRequests: 16,
   maxQueueBytes: 64 * 1024,
+  compressAboveBytes: 0,
   maxBadFrames: 20,
   frames: { perSecond: 1000, burst: 1000 },
   batch: { perSecond: 1000, burst: 1000 },

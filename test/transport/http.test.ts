@@ -79,7 +79,7 @@ describe('backend routes', () => {
 
   it.each<[string, RequestInit, number, object]>([
     ['/v1/sessions/a%2Fb', { headers: KEY }, 400, { code: 'invalid_field', field: 'session_id' }],
-    ['/v1/sessions/%ff', { headers: KEY }, 400, { code: 'invalid_field' }],
+    ['/v1/sessions/%ff', { headers: KEY }, 400, { code: 'invalid_field', field: 'path' }],
     ['/v1/sessions/s/owner', put({}), 400, { code: 'invalid_field', field: 'body' }],
     ['/v1/sessions/s/owner', put({ connection_id: 'c_1', principal: 'x' }), 400, { field: 'body' }],
     ['/v1/sessions/s/owner', put({ connection_id: 1 }), 400, { field: 'connection_id' }],

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { WebSocket } from 'ws';
 import { TurnQueue } from '../../src/lib/turn-queue.js';
 import type { Principal } from '../../src/login/api.js';
 import { principalHandle } from '../../src/login/handles.js';
@@ -24,6 +25,8 @@ class FakeSocket extends EventEmitter {
   closed: { code: number; reason: string; atMs: number } | undefined;
   bytesRead = 0;
   writableLength = 0;
+  readonly readyState = WebSocket.OPEN;
+  readonly extensions = '';
   readonly #clock: FakeClock;
 
   constructor(clock: FakeClock) {
@@ -152,7 +155,10 @@ describe('a connection of a login', () => {
 
   it('is told of its end, and of renewal, in the welcome', async () => {
     const { all, startMs } = await login();
-    expect(all('welcome')[0]).toMatchObject({ expires_at: startMs + 5 * MINUTE, features: ['renew_login'] });
+    expect(all('welcome')[0]).toMatchObject({
+      expires_at: startMs + 5 * MINUTE,
+      features: ['messages', 'renew_login'],
+    });
   });
 
   it('that is not renewed is told once, a minute before, and closed with 4201 after the margin', async () => {

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { expect, it } from 'vitest';
 import { ERROR_CODES } from '../../src/protocol/error-codes.js';
 import { type HttpOptions, httpApp } from '../../src/transport/http.js';
+import { PUBLISH_PATHS } from '../../src/transport/routes/messages.js';
 import { CONNECT_PATH } from '../../src/transport/upgrade.js';
 import { FakeLoginApi } from './fake-login-api.js';
 import { FakeSessions } from './fake-sessions.js';
@@ -67,7 +68,8 @@ it('describes the routes that there are, and no others', () => {
   const described = Object.entries(paths).flatMap(([path, item]) =>
     Object.keys(item).flatMap((key) => (key === 'parameters' ? [] : [`${key} ${pathOf(path)}`])),
   );
-  const routes = served(httpApp(options).router.stack as unknown as Layer[]);
+  const plain = PUBLISH_PATHS.map((path) => `post ${pathOf(path)}`);
+  const routes = [...served(httpApp(options).router.stack as unknown as Layer[]), ...plain];
   expect(described.toSorted()).toEqual(routes.toSorted());
   expect(routes).toContain('post /v1/logins/{}/upstream');
   expect(components.schemas.ErrorCode.enum.filter((code) => !Object.hasOwn(ERROR_CODES, code))).toEqual([]);

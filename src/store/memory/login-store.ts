@@ -38,6 +38,13 @@ interface Kept {
   owned: Map<string, OwnedSession>;
 }
 
+export interface MemoryLoginStoreOptions {
+  clock: Clock;
+  timings: LoginTimings;
+  /** Is told of logins that end before their time. */
+  outbox?: { revoked(handle: string, principal: string, reason: string): void };
+}
+
 /** Logins of one process. Each verb runs the state machine synchronously, which makes it atomic. */
 export class MemoryLoginStore implements LoginStore {
   readonly #timings: LoginTimings;
@@ -48,10 +55,12 @@ export class MemoryLoginStore implements LoginStore {
   /** Handles of the logins that may be active, by principal. */
   readonly #ofPrincipal = new Map<string, Set<string>>();
   readonly #audit: AuditLog;
+  readonly #outbox: MemoryLoginStoreOptions['outbox'];
   readonly #onEnded = new Set<(handle: string) => void>();
   #droppedAtMs = 0;
 
-  constructor({ clock, timings }: { clock: Clock; timings: LoginTimings }) {
+  constructor({ clock, timings, outbox }: MemoryLoginStoreOptions) {
+    this.#outbox = outbox;
     const time = storeTime(clock);
     this.#now = () => time().ms;
     this.#timings = timings;
@@ -173,6 +182,7 @@ export class MemoryLoginStore implements LoginStore {
       const event = eventOf(before, after);
       if (event !== undefined) this.#audit.append({ atMs: nowMs, handle, ...event });
       if (!active) this.#ended(after);
+      if (after.state === 'revoked') this.#outbox?.revoked(handle, after.principal, after.endReason);
     }
     return recordOf(after);
   }

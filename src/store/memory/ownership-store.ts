@@ -1,9 +1,11 @@
 import type { Clock } from '../../lib/clock.js';
 import { type Command, isDue, lapse, type Step, type StepContext, step, type Verb } from '../../session/machine.js';
+import type { StreamState } from '../../session/message-ports.js';
 import type {
   ClaimOutcome,
   ClaimRequest,
   ConnectionRef,
+  JoinedView,
   LeaseRef,
   OwnershipEvent,
   OwnershipStore,
@@ -27,6 +29,10 @@ export interface MemoryOwnershipStoreOptions {
   timings: OwnershipTimings;
   bus: { publish(event: OwnershipEvent): Promise<void> };
   lock: { holder(sessionId: string): string };
+  /** Where the sessions' messages stand. */
+  streams: { state(sessionId: string): StreamState };
+  /** Gets every event that is published. */
+  outbox?: { add(event: OwnershipEvent): void };
 }
 
 type StepOutcome<V extends Verb> = ReturnType<typeof step<V>>['outcome'];
@@ -46,10 +52,16 @@ export class MemoryOwnershipStore implements OwnershipStore {
     this.#guard = new SweepGuard(options.timings);
   }
 
-  async read(sessionId: string, watcher?: ConnectionRef): Promise<SessionView> {
+  async read(sessionId: string, watcher?: ConnectionRef): Promise<JoinedView> {
     const context = this.#context(sessionId);
     if (watcher !== undefined) this.#watchers.add(sessionId, watcher.connectionId);
-    return viewOf(this.#lapsed(sessionId, context), context.nowMs);
+    const view = viewOf(this.#lapsed(sessionId, context), context.nowMs);
+    return { ...view, stream: this.#options.streams.state(sessionId) };
+  }
+
+  /** Who has the session, whatever its deadline. */
+  owner(sessionId: string): Pick<SessionRecord, 'state' | 'connectionId' | 'epoch'> {
+    return this.#records.get(sessionId);
   }
 
   async peek(sessionIds: readonly string[]): Promise<SessionView[]> {
@@ -150,7 +162,9 @@ export class MemoryOwnershipStore implements OwnershipStore {
 
   #commit(sessionId: string, { record, event }: { record: SessionRecord; event?: OwnershipEvent }): void {
     this.#records.set(sessionId, record);
-    if (event !== undefined) void this.#options.bus.publish(event);
+    if (event === undefined) return;
+    void this.#options.bus.publish(event);
+    this.#options.outbox?.add(event);
   }
 
   #step<V extends Verb>(
@@ -180,6 +194,7 @@ export class MemoryOwnershipStore implements OwnershipStore {
       if (passedOver) this.#watchers.remove(sessionId, context.firstWatcher);
     }
     if (outcome.result === 'owned') this.#watchers.remove(sessionId, connectionId);
-    return { ...outcome, view: viewOf(record, context.nowMs) };
+    const stream = this.#options.streams.state(sessionId);
+    return { ...outcome, view: viewOf(record, context.nowMs), stream };
   }
 }

@@ -17,7 +17,7 @@ export interface LinkOptions {
   connect(): Redis;
   /** Sharded pub/sub, as in a cluster: `SSUBSCRIBE`. */
   sharded: boolean;
-  onMessage(channel: string, payload: string): void;
+  onMessage(channel: string, payload: Buffer): void;
   /** The server acknowledged these: what is published on them from now on arrives. */
   onAcknowledged(channels: readonly string[]): void;
   /** All wanted channels are acknowledged. `again`: after a loss, so that something may have been missed. */
@@ -171,8 +171,9 @@ export class SubscriberLink {
     client.on('moved', () => {
       if (client === this.#client) this.#options.onRefused();
     });
-    client.on(this.#options.sharded ? 'smessage' : 'message', (channel: string, payload: string) => {
-      if (client === this.#client) this.#options.onMessage(channel, payload);
+    // Payloads are passed on as they come: most are bytes for a frame.
+    client.on(this.#options.sharded ? 'smessageBuffer' : 'messageBuffer', (channel: Buffer, payload: Buffer) => {
+      if (client === this.#client) this.#options.onMessage(channel.toString('latin1'), payload);
     });
     if (client.status === 'wait') client.connect().catch(() => {});
   }

@@ -18,7 +18,7 @@ export interface BusLinksOptions {
   probeChannel(partition: number): string;
   /** All wanted channels. */
   sessionChannels(): Iterable<[channel: string, { partition: number }]>;
-  onMessage(channel: string, payload: string): void;
+  onMessage(channel: string, payload: Buffer): void;
   onAcknowledged(channels: readonly string[]): void;
   onGap(): void;
 }
@@ -147,7 +147,7 @@ export class BusLinks {
       connect: () => servers.connect(server),
       sharded: servers.sharded,
       onMessage: (channel, payload) => {
-        if (this.#isProbe.has(channel)) this.#probe.received(payload);
+        if (this.#isProbe.has(channel)) this.#probe.received(payload.toString());
         else this.#options.onMessage(channel, payload);
       },
       onAcknowledged: (channels) => {

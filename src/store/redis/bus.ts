@@ -126,7 +126,7 @@ export class RedisBus implements SessionBus {
     this.#lingering.clear();
   }
 
-  #receive(channel: string, payload: string): void {
+  #receive(channel: string, payload: Buffer): void {
     const subscription = this.#channels.get(channel);
     if (subscription === undefined || this.#lingering.has(channel)) return;
     const { sessionId, partition } = subscription;

@@ -48,6 +48,56 @@ export class Keys {
     return `${this.channel(sessionId)}:watchers`;
   }
 
+  /** Stream: the session's messages; an entry's id is its offset. */
+  log(sessionId: string): string {
+    return `${this.channel(sessionId)}:log`;
+  }
+
+  /** Hash: where the session's messages stand, and the last answer to each writer. */
+  position(sessionId: string): string {
+    return `${this.channel(sessionId)}:pos`;
+  }
+
+  /** String: which message an idempotency key stands for. */
+  sent(sessionId: string, hash: string): string {
+    return `${this.channel(sessionId)}:sent:${hash}`;
+  }
+
+  /** Hash: who is in the session. */
+  members(sessionId: string): string {
+    return `${this.channel(sessionId)}:members`;
+  }
+
+  /** Sorted set: session and connection → when the entry among the session's members ends. */
+  presence(partition: number): string {
+    return `${this.#partition(partition)}:presence`;
+  }
+
+  /** Stream: what the application is to be told of. */
+  outbox(partition: number): string {
+    return `${this.#partition(partition)}:outbox`;
+  }
+
+  /** Stream: what it could not be told. */
+  outboxDead(partition: number): string {
+    return `${this.outbox(partition)}:dead`;
+  }
+
+  /** String: which node tells it. */
+  outboxLease(partition: number): string {
+    return `${this.outbox(partition)}:lease`;
+  }
+
+  /** Sorted set: node → until when it counts among those that tell it. */
+  get outboxConsumers(): string {
+    return `${this.prefix}:outbox:consumers`;
+  }
+
+  /** Sorted set: free session → when it counts as idle. */
+  idle(partition: number): string {
+    return `${this.#partition(partition)}:idle`;
+  }
+
   /** Stream: what happened to the logins of a handle's partition. */
   audit(handle: string): string {
     return `${this.#partition(partitionOf(handle))}:audit`;

@@ -16,6 +16,7 @@ import type {
 import type { RedisConnection } from './client.js';
 import { call } from './errors.js';
 import { eventOf, principalHandleOf, recordOf } from './login-replies.js';
+import { type OutboxSettings, outboxLiterals } from './outbox-settings.js';
 import { PARTITIONS } from './partitions.js';
 import { type ScriptName, Scripts } from './scripts.js';
 
@@ -34,13 +35,15 @@ export class RedisLoginStore implements LoginStore {
   readonly #connection: RedisConnection;
   readonly #scripts: Scripts;
 
-  constructor(connection: RedisConnection, timings: LoginTimings) {
+  /** @param outbox absent: nobody is told of revocations */
+  constructor(connection: RedisConnection, timings: LoginTimings, outbox?: OutboxSettings) {
     this.#connection = connection;
     this.#scripts = new Scripts(connection.commands, {
       REUSE_INTERVAL_MS: timings.reuseIntervalMs,
       RETENTION_MS: timings.retentionMs,
       MAX_AUDIT_EVENTS: Math.ceil(timings.maxAuditEvents / PARTITIONS),
       MAX_LOGINS: timings.maxLoginsPerPrincipal,
+      ...outboxLiterals(outbox),
     });
   }
 

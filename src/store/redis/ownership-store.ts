@@ -1,10 +1,10 @@
-import type { HoldfastError } from '../../protocol/errors.js';
 import type { OwnershipState } from '../../protocol/messages.js';
 import type {
   ClaimOutcome,
   ClaimRequest,
   ClaimResult,
   ConnectionRef,
+  JoinedView,
   LeaseRef,
   OwnershipStore,
   OwnershipTimings,
@@ -16,12 +16,14 @@ import type {
   TransferRequest,
   TransferResult,
 } from '../../session/ports.js';
-import { byPartition } from './batches.js';
+import { type Batched, inBatches } from './batches.js';
 import type { RedisConnection } from './client.js';
 import { call } from './errors.js';
 import type { Keys } from './keys.js';
+import { type OutboxSettings, outboxLiterals } from './outbox-settings.js';
 import { PARTITIONS, partitionOf } from './partitions.js';
 import { type ScriptName, Scripts } from './scripts.js';
+import { streamState } from './stream-state.js';
 import type { StoreTelemetry } from './telemetry.js';
 
 const VIEW_FIELDS = 8;
@@ -43,14 +45,8 @@ type Claimed = [
   tokenExpired: number,
   tokenHash: string,
   retryAfterMs: number,
-  ...view: View,
+  ...viewAndStream: [...View, string],
 ];
-
-/** Results in the items' order; undefined, and why, for those whose batch failed. */
-interface Batched<R> {
-  results: (R | undefined)[];
-  failure?: HoldfastError;
-}
 
 const RENEW_RESULTS: Readonly<Record<string, RenewResult>> = { r: 'renewed', l: 'lost', m: 'missing' };
 
@@ -65,7 +61,13 @@ export class RedisOwnershipStore implements OwnershipStore {
   readonly #telemetry: StoreTelemetry;
   readonly #client: RedisConnection['commands'];
 
-  constructor(connection: RedisConnection, timings: OwnershipTimings, telemetry: StoreTelemetry) {
+  /** @param outbox absent: nobody is told of what happens to sessions */
+  constructor(
+    connection: RedisConnection,
+    timings: OwnershipTimings,
+    telemetry: StoreTelemetry,
+    outbox?: OutboxSettings,
+  ) {
     this.#client = connection.commands;
     this.#keys = connection.keys;
     this.#scripts = new Scripts(connection.commands, {
@@ -75,17 +77,19 @@ export class RedisOwnershipStore implements OwnershipStore {
       HANDOVER_PATIENCE_MS: timings.handoverPatienceMs,
       BUSY_EXTENSION_MS: timings.busyExtensionMs,
       PUBLISH: connection.kind === 'cluster' ? 'SPUBLISH' : 'PUBLISH',
+      ...outboxLiterals(outbox),
     });
     this.#telemetry = telemetry;
   }
 
-  async read(sessionId: string, watcher?: ConnectionRef): Promise<SessionView> {
-    const keys = [...this.#recordKeys(sessionId), this.#keys.watchers(sessionId)];
-    return viewOf((await this.#run('read', keys, [sessionId, watcher?.connectionId ?? ''])) as View);
+  async read(sessionId: string, watcher?: ConnectionRef): Promise<JoinedView> {
+    const keys = [...this.#recordKeys(sessionId), this.#keys.watchers(sessionId), this.#keys.position(sessionId)];
+    const reply = (await this.#run('read', keys, [sessionId, watcher?.connectionId ?? ''])) as [...View, string];
+    return { ...viewOf(reply), stream: streamState(reply[VIEW_FIELDS]) };
   }
 
   async peek(sessionIds: readonly string[]): Promise<(SessionView | undefined)[]> {
-    const { results } = await this.#batched(
+    const { results } = await inBatches(
       sessionIds,
       (sessionId) => sessionId,
       async (_partition, batch) => {
@@ -152,9 +156,11 @@ export class RedisOwnershipStore implements OwnershipStore {
     request: ClaimRequest | ReclaimRequest,
     more: readonly (string | number)[],
   ): Promise<ClaimOutcome> {
-    const args = [...grantArgs(request, request), request.policy, request.principalRule, ...more];
-    const reply = await this.#run(verb, this.#sessionKeys(request.sessionId), args);
+    const args = [...grantArgs(request, request), request.policy, request.principalRule, request.lockValue, ...more];
+    const keys = [...this.#sessionKeys(request.sessionId), this.#keys.position(request.sessionId)];
+    const reply = await this.#run(verb, keys, args);
     const [result, replayed, tokenExpired, tokenHash, retryAfterMs, ...view] = reply as Claimed;
+    const stream = streamState(view[VIEW_FIELDS]);
     return {
       result,
       replayed: replayed === 1,
@@ -162,12 +168,13 @@ export class RedisOwnershipStore implements OwnershipStore {
       tokenHash,
       retryAfterMs,
       view: viewOf(view),
+      stream,
     };
   }
 
   /** @returns a letter for each lease, as renew.lua and hold.lua say */
   #onLeases(verb: 'renew' | 'hold', leases: readonly LeaseRef[], ms: number): Promise<Batched<string>> {
-    return this.#batched(
+    return inBatches(
       leases,
       ({ sessionId }) => sessionId,
       async (partition, batch) => {
@@ -180,32 +187,6 @@ export class RedisOwnershipStore implements OwnershipStore {
         return ((await this.#run(verb, keys, args)) as string).split('');
       },
     );
-  }
-
-  /**
-   * Runs `work` on batches of one partition each, all at once, and puts the results into the items' order.
-   * @throws when every batch fails: then the store is away, and not a part of it
-   */
-  async #batched<T, R>(
-    items: readonly T[],
-    sessionOf: (item: T) => string,
-    work: (partition: number, batch: readonly T[]) => Promise<R[]>,
-  ): Promise<Batched<R>> {
-    const results = new Array<R | undefined>(items.length).fill(undefined);
-    const batches = byPartition(items, sessionOf);
-    const outcomes = await Promise.allSettled(
-      batches.map(async ({ partition, positions }) => {
-        const batch = positions.map((position) => items[position] as T);
-        const done = await work(partition, batch);
-        for (const [i, position] of positions.entries()) results[position] = done[i];
-      }),
-    );
-    const failures = outcomes.filter((outcome) => outcome.status === 'rejected');
-    if (failures.length === 0) return { results };
-    // `#run` throws nothing else.
-    const failure = failures[0]?.reason as HoldfastError;
-    if (failures.length === batches.length) throw failure;
-    return { results, failure };
   }
 
   #run(verb: ScriptName, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
@@ -253,7 +234,9 @@ function grantArgs(request: { sessionId: string; requestId: string }, to: Grante
   ];
 }
 
-function viewOf([state, epoch, rev, connectionId, nodeId, principal, deadlineMs, nowMs]: View): SessionView {
+function viewOf([state, epoch, rev, connectionId, nodeId, principal, deadlineMs, nowMs]:
+  | Readonly<View>
+  | readonly [...View, string]): SessionView {
   return {
     state,
     epoch: Number(epoch),

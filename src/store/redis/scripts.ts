@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs';
 import type { RedisClient } from './client.js';
 
 export const SCRIPT_NAMES = [
+  'append',
   'claim',
+  'history',
   'hold',
   'login-create',
   'login-end',
@@ -14,13 +16,27 @@ export const SCRIPT_NAMES = [
   'login-reserve',
   'login-touch',
   'login-unlist',
+  'outbox-bury',
+  'outbox-done',
+  'outbox-failed',
+  'outbox-join',
+  'outbox-lease',
+  'outbox-read',
   'peek',
+  'presence-join',
+  'presence-leave',
+  'presence-read',
+  'presence-renew',
+  'presence-sweep',
   'read',
   'reclaim',
   'release',
+  'remove-messages',
   'renew',
+  'states',
   'sweep',
   'transfer',
+  'truncate',
   'upstream-begin',
   'upstream-commit',
   'upstream-fail',
@@ -73,8 +89,23 @@ export class Scripts {
     try {
       return await this.#client.evalsha(sha1, keys.length, ...keys, ...args);
     } catch (error) {
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
+      if (!isUnknownScript(error)) throw error;
       return this.#client.eval(source, keys.length, ...keys, ...args);
     }
   }
+
+  /** The same, with the strings of the reply as they came. */
+  async runBuffer(name: ScriptName, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    const { source, sha1 } = this.#scripts[name];
+    try {
+      return await this.#client.callBuffer('EVALSHA', sha1, keys.length, ...keys, ...args);
+    } catch (error) {
+      if (!isUnknownScript(error)) throw error;
+      return this.#client.callBuffer('EVAL', source, keys.length, ...keys, ...args);
+    }
+  }
+}
+
+function isUnknownScript(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('NOSCRIPT');
 }

@@ -1,17 +1,13 @@
-/** `/v1/sessions`: ownership, for the application's backend. */
+/** `/v1/sessions`: sessions and who owns them, for the application's backend. */
 import { Router } from 'express';
-import { isSessionId, SESSION_ID_RULE } from '../../protocol/session-id.js';
 import { optionalText, refuse, type TextRule } from '../../protocol/validate.js';
 import { methodNotAllowed } from '../answers.js';
 import { bodyOf, jsonBody } from '../json-body.js';
+import { sessionIdOf } from '../message-requests.js';
 import type { SessionsApi } from '../sessions-api.js';
 
 const CONNECTION_ID: TextRule = { pattern: /^c_[A-Za-z0-9_-]{1,126}$/, rule: 'a connection id' };
 const PRINCIPAL: TextRule = { pattern: /^\P{Cs}{1,256}$/su, rule: 'a string of 1 to 256 characters' };
-
-function sessionIdOf(params: { id: string }): string {
-  return isSessionId(params.id) ? params.id : refuse('session_id', SESSION_ID_RULE);
-}
 
 interface Target {
   connection_id?: string;
@@ -36,14 +32,18 @@ export function sessionRoutes(sessions: SessionsApi): Router {
   const router = Router();
   router
     .route('/v1/sessions/:id')
-    .get(async ({ params }, response) => void response.json(await sessions.inspect(sessionIdOf(params))))
-    .all(methodNotAllowed('GET, HEAD'));
+    .get(async ({ params }, response) => void response.json(await sessions.inspect(sessionIdOf(params.id))))
+    .delete(async ({ params }, response) => {
+      await sessions.remove(sessionIdOf(params.id));
+      response.status(204).end();
+    })
+    .all(methodNotAllowed('GET, HEAD, DELETE'));
   router
     .route('/v1/sessions/:id/owner')
     .put(...jsonBody, async (request, response) => {
-      response.json(await sessions.giveOwner(sessionIdOf(request.params), ownerOf(request)));
+      response.json(await sessions.giveOwner(sessionIdOf(request.params.id), ownerOf(request)));
     })
-    .delete(async ({ params }, response) => void response.json(await sessions.removeOwner(sessionIdOf(params))))
+    .delete(async ({ params }, response) => void response.json(await sessions.removeOwner(sessionIdOf(params.id))))
     .all(methodNotAllowed('PUT, DELETE'));
   router
     .route('/v1/sessions/:id/subscriptions')
@@ -51,7 +51,7 @@ export function sessionRoutes(sessions: SessionsApi): Router {
       // A misspelt one would mean everybody.
       const unknown = Object.keys(query).find((key) => key !== 'connection_id' && key !== 'principal');
       if (unknown !== undefined) refuse('query', 'nothing but connection_id or principal');
-      await sessions.removeSubscriptions(sessionIdOf(params), targetOf(query, 'query'));
+      await sessions.removeSubscriptions(sessionIdOf(params.id), targetOf(query, 'query'));
       response.status(204).end();
     })
     .all(methodNotAllowed('DELETE'));

@@ -1,8 +1,9 @@
--- What claim and reclaim have in common. KEYS: deadlines, meta, record, lock, watchers.
--- ARGV after those of grant.lua: policy, principal rule.
+-- What claim and reclaim have in common. KEYS: deadlines, meta, record, lock, watchers, position.
+-- ARGV after those of grant.lua: policy, principal rule, value of the lock where the caller holds it.
 -- include: grant.lua
+-- include: stream.lua
 -- include: watchers.lua
-local policy, principal_rule = ARGV[10], ARGV[11]
+local policy, principal_rule, own_lock_value = ARGV[10], ARGV[11], ARGV[12]
 local REASONS = { subscribe = 'claimed', claim = 'claimed', handover = 'handed_over', reestablish = 'reestablished' }
 local watcher_before = policy == 'oldest_watcher' and first_watcher(KEYS[5]) or ''
 local before_freed_at, before_epoch = record.freed_at, record.epoch
@@ -51,7 +52,7 @@ local function take(reason, new_principal, consumed)
 end
 
 local function claim_free(mode)
-  if is_locked_against('') then return 'busy' end
+  if is_locked_against(own_lock_value) then return 'busy' end
   if mode == 'reestablish' and record.epoch ~= '0' then return 'unclaimed' end
   local waited = now - record.freed_at
   if watcher_before ~= '' and watcher_before ~= connection and waited < HANDOVER_PATIENCE_MS then
@@ -66,7 +67,7 @@ local function claim_taken(mode)
   local is_owner = mode ~= 'handover' and record.state == 'owned' and record.connection == connection
   local is_repeat = mode ~= 'reestablish' and is_repeated_attempt('')
   if not is_owner and not is_repeat then return 'unclaimed' end
-  if is_locked_against('') then return busy() end
+  if is_locked_against(own_lock_value) then return busy() end
   if is_repeat then return replay() end
   -- The owner asks again because a reply never reached it: a fresh token at the same epoch.
   local deadline = now + lease
@@ -97,5 +98,6 @@ local function answer(step)
   return {
     result, replayed and 1 or 0, token_expired and 1 or 0, record.token, retry_after,
     record.state, record.epoch, record.rev, record.connection, record.node, record.principal, record.deadline, now,
+    stream_of(KEYS[6]),
   }
 end

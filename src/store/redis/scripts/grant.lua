@@ -27,7 +27,8 @@ local function grant(reason, outcome)
   redis.call('PEXPIREAT', KEYS[3], deadline + RETENTION_MS)
   redis.call('ZADD', KEYS[1], deadline, id)
   redis.call('HSET', KEYS[2], 'floor', epoch)
-  redis.call(PUBLISH, string.sub(KEYS[3], 1, -7), 'o\t' .. epoch .. '\t' .. rev .. '\towned\t' .. reason .. '\t'
+  publish(KEYS[3], id, 'o\t' .. epoch .. '\t' .. rev .. '\towned\t' .. reason .. '\t'
     .. connection .. '\t' .. node .. '\t' .. previous_connection .. '\t' .. deadline .. '\t' .. now .. '\t'
     .. request .. '\t' .. record.principal)
+  not_idle(base, id)
 end

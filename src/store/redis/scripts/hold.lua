@@ -3,7 +3,7 @@
 -- KEYS: deadlines, meta, then the records
 -- ARGV: how long to hold in ms, then session id, connection and epoch of each record
 -- Returns a letter for each: h held, n nothing done. Publishes `disconnected` for each that is held now.
--- include: time.lua
+-- include: free.lua
 local deadline = string.format('%.0f', now + ARGV[1])
 local expire_at = string.format('%.0f', deadline + RETENTION_MS)
 local results, scores = {}, {}
@@ -17,7 +17,7 @@ for i = 3, #KEYS do
     redis.call('PEXPIREAT', KEYS[i], expire_at)
     scores[#scores + 1] = deadline
     scores[#scores + 1] = ARGV[at]
-    redis.call(PUBLISH, string.sub(KEYS[i], 1, -7), 'o\t' .. epoch .. '\t' .. rev .. '\theld\tdisconnected\t'
+    publish(KEYS[i], ARGV[at], 'o\t' .. epoch .. '\t' .. rev .. '\theld\tdisconnected\t'
       .. connection .. '\t' .. node .. '\t' .. connection .. '\t' .. deadline .. '\t' .. now .. '\t\t' .. principal)
     results[i - 2] = 'h'
   else

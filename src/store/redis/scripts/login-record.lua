@@ -2,6 +2,7 @@
 -- KEYS: record, audit stream, upstream grant, owned sessions; ARGV[1] is the login's handle.
 -- include: time.lua
 -- include: login-audit.lua
+-- include: outbox.lua
 local EVENT_FIELDS = {
   'principal', 'attributes', 'rights', 'created_at', 'last_seen_at', 'expires_at', 'max_expires_at', 'generation',
   'state', 'ended_at', 'end_reason',
@@ -52,6 +53,9 @@ end
 local function finish(state, reason, ended_at, request)
   put({ state = state, end_reason = reason, ended_at = text(ended_at), ended_by = request })
   save()
+  if state == 'revoked' then
+    tell(string.sub(KEYS[2], 1, -6), 'login', ARGV[1], 'principal', record.principal, 'reason', reason)
+  end
   redis.call('UNLINK', KEYS[3])
   redis.call('PEXPIREAT', KEYS[1], text(now + RETENTION_MS))
   redis.call('PEXPIREAT', KEYS[4], text(now + RETENTION_MS))

@@ -3,6 +3,7 @@
 -- KEYS: deadlines, meta. The records have keys made of ARGV[1], in the same slot.
 -- ARGV: what the partition's channels begin with, limit
 -- Returns guarded (0 or 1), more (0 or 1), and the ids of the sessions released. Publishes `expired` for each.
+-- Tells of the sessions that have become idle.
 -- include: free.lua
 local swept_at, gap_at = unpack(redis.call('HMGET', KEYS[2], 'swept_at', 'gap_at'))
 redis.call('HSET', KEYS[2], 'swept_at', now)
@@ -35,5 +36,12 @@ for i = 1, math.min(#due, limit) do
     free(owner, id, epoch, rev, connection, 'expired', '', '')
     reply[#reply + 1] = id
   end
+end
+
+for _, id in ipairs(redis.call('ZRANGE', base .. 'idle', '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)) do
+  local state = redis.call('HGET', ARGV[1] .. id .. ':owner', 'state')
+  -- A node that is told of no idle sessions may have given it away.
+  if not state or state == 'free' then tell(base, 'session', id, 'idle', '1') end
+  not_idle(base, id)
 end
 return reply

@@ -1,0 +1,141 @@
+import { fullJitterMs } from '../lib/backoff.js';
+import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
+import { ClientError } from './errors.js';
+import { type ErrorMessage, isTriedAgain } from './refusals.js';
+import type { SessionLink } from './session-link.js';
+
+interface Outgoing {
+  send: Extract<ClientMessage, { type: 'send' }>;
+  signal: Extract<ClientMessage, { type: 'signal' }>;
+}
+interface Answers {
+  send: Extract<ServerMessage, { type: 'send_ack' }>;
+  signal: Extract<ServerMessage, { type: 'signal_ack' }>;
+}
+type Kind = keyof Outgoing;
+type Answer = Answers[Kind];
+
+interface Entry {
+  readonly message: Outgoing[Kind];
+  /** Of the request on its way; undefined while it waits to be sent. */
+  requestId: string | undefined;
+  failures: number;
+  settle(outcome: Answer | ClientError): void;
+}
+
+const MAX_WAITING = 256;
+/** Fewer than a gateway takes of one connection: one that it refuses could be overtaken by those behind it. */
+const MAX_UNDER_WAY = 32;
+/** By how much an answer raises that number again after a refusal for now, which sets it to 1. */
+const RECOVERY = 1 / 8;
+const RETRY_BACKOFF = { baseMs: 250, capMs: 5_000 };
+
+/**
+ * One session's sends and signals until they are answered, in order and without waiting for one before the next. A send
+ * outlives its connection: it goes out again under its idempotency key. A signal, which has none, does not.
+ */
+export class Outbox {
+  readonly #sessionId: string;
+  readonly #link: SessionLink;
+  readonly #isSubscribed: () => boolean;
+  readonly #entries = new Set<Entry>();
+  #maxUnderWay = MAX_UNDER_WAY;
+  #wait: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(sessionId: string, link: SessionLink, isSubscribed: () => boolean) {
+    this.#sessionId = sessionId;
+    this.#link = link;
+    this.#isSubscribed = isSubscribed;
+  }
+
+  /** @returns the gateway's answer; rejects with ClientError */
+  add<K extends Kind>(message: Outgoing[K]): Promise<Answers[K]> {
+    if (this.#entries.size >= MAX_WAITING) {
+      return Promise.reject(this.#error('queue_full', `more than ${MAX_WAITING} messages wait for an answer`));
+    }
+    return new Promise((resolve, reject) => {
+      const late = () => entry.settle(this.#error('timeout', `no answer to ${message.type} in time`));
+      const timer = setTimeout(late, this.#link.operationTimeoutMs);
+      const entry: Entry = {
+        message,
+        requestId: undefined,
+        failures: 0,
+        settle: (outcome) => {
+          clearTimeout(timer);
+          this.#entries.delete(entry);
+          if (outcome instanceof ClientError) reject(outcome);
+          else resolve(outcome as Answers[K]);
+          this.flush();
+        },
+      };
+      this.#entries.add(entry);
+      this.flush();
+    });
+  }
+
+  /** Sends what waits, oldest first, while that is possible. */
+  flush(): void {
+    if (this.#wait !== undefined || !this.#isSubscribed()) return;
+    let underWay = 0;
+    for (const entry of this.#entries) {
+      if (++underWay > this.#maxUnderWay) return;
+      if (entry.requestId !== undefined) continue;
+      entry.requestId = this.#link.nextRequestId();
+      this.#link.send({ ...entry.message, id: entry.requestId });
+    }
+  }
+
+  awaits(requestId: string | undefined): boolean {
+    return this.#find(requestId) !== undefined;
+  }
+
+  answered(answer: Answer): void {
+    this.#maxUnderWay = Math.min(MAX_UNDER_WAY, this.#maxUnderWay + RECOVERY);
+    this.#find(answer.id)?.settle(answer);
+  }
+
+  refused(error: ErrorMessage): void {
+    const entry = this.#find(error.id);
+    if (entry === undefined) return;
+    const { code, message, retry_after_ms: retryAfterMs } = error;
+    if (!isTriedAgain(error)) return entry.settle(this.#error(code, message, retryAfterMs));
+    entry.requestId = undefined;
+    // Gateways charge what they refuse too: more at once would come to less.
+    this.#maxUnderWay = 1;
+    const delayMs = Math.max(retryAfterMs ?? 0, fullJitterMs(entry.failures++, RETRY_BACKOFF));
+    clearTimeout(this.#wait);
+    this.#wait = setTimeout(() => {
+      this.#wait = undefined;
+      this.flush();
+    }, delayMs);
+  }
+
+  /** The connection is gone, and with it the answers on their way. */
+  disconnected(): void {
+    clearTimeout(this.#wait);
+    this.#wait = undefined;
+    for (const entry of Array.from(this.#entries)) {
+      const wasSent = entry.requestId !== undefined;
+      entry.requestId = undefined;
+      if (!wasSent || entry.message.type === 'send') continue;
+      entry.settle(this.#error('timeout', 'the connection was lost before the answer to signal'));
+    }
+  }
+
+  stop(): void {
+    this.disconnected();
+    for (const { message, settle } of Array.from(this.#entries)) {
+      settle(this.#error('stopped', `the session ended before the answer to ${message.type}`));
+    }
+  }
+
+  #find(requestId: string | undefined): Entry | undefined {
+    if (requestId === undefined) return undefined;
+    for (const entry of this.#entries) if (entry.requestId === requestId) return entry;
+    return undefined;
+  }
+
+  #error(code: ClientError['code'], message: string, retryAfterMs?: number): ClientError {
+    return new ClientError(code, message, { sessionId: this.#sessionId, retryAfterMs });
+  }
+}

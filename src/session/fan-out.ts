@@ -1,0 +1,110 @@
+import type { Subscriber } from './subscriber.js';
+
+/** A message as it is written. What is not worth compressing goes plain to those that take compressed frames, too. */
+export interface MessageFrame {
+  plain: Buffer;
+  compressed: Buffer | undefined;
+}
+
+/** Of one write: small enough that a slow consumer is noticed soon. */
+export const MAX_WRITE_BYTES = 65_536;
+
+export interface FanOutOptions {
+  /** Unsent bytes beyond which a subscriber gets nothing more. */
+  lagBytes: number;
+  /** That subscriber is no longer live; `offset` is the last that it was sent. */
+  onLagging: (subscriber: Subscriber, offset: number) => void;
+  onDelivered: (count: number) => void;
+}
+
+/**
+ * Writes a session's messages to its live subscribers. What comes within one turn of the event loop is concatenated
+ * once and written to each in one call, at the turn's end; nothing waits for a timer.
+ */
+export class FanOut {
+  readonly #options: FanOutOptions;
+  readonly #live = new Set<Subscriber>();
+  #waiting: MessageFrame[] = [];
+  #waitingBytes = 0;
+  #scheduled = false;
+  /** Of the messages taken, and of those of them that were written. */
+  #offset = 0;
+  #sent = 0;
+
+  constructor(options: FanOutOptions) {
+    this.#options = options;
+  }
+
+  get live(): ReadonlySet<Subscriber> {
+    return this.#live;
+  }
+
+  /** From the next message on. */
+  add(subscriber: Subscriber): void {
+    this.flush();
+    this.#live.add(subscriber);
+  }
+
+  /** Everything taken so far is written to it first. */
+  remove(subscriber: Subscriber): void {
+    if (!this.#live.has(subscriber)) return;
+    this.flush();
+    this.#live.delete(subscriber);
+  }
+
+  /** @param offset the stream's, with this message */
+  push(frame: MessageFrame, offset: number): void {
+    if (this.#waitingBytes + frame.plain.length > MAX_WRITE_BYTES) this.flush();
+    this.#offset = offset;
+    this.#waiting.push(frame);
+    this.#waitingBytes += frame.plain.length;
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.flush();
+    });
+  }
+
+  /** The stream goes on after `offset`, with nothing to be written in between. */
+  moveTo(offset: number): void {
+    this.flush();
+    this.#offset = offset;
+    this.#sent = offset;
+  }
+
+  /** Writes what waits. To be called before anything else is sent that must not overtake it. */
+  flush(): void {
+    if (this.#waiting.length === 0) return;
+    const frames = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    const { lagBytes, onLagging, onDelivered } = this.#options;
+    let plain: Buffer | undefined;
+    let compressed: Buffer | undefined;
+    let written = 0;
+    for (const subscriber of this.#live) {
+      if (subscriber.queuedBytes > lagBytes) {
+        this.#live.delete(subscriber);
+        onLagging(subscriber, this.#sent);
+        continue;
+      }
+      if (subscriber.compresses) subscriber.sendFrames((compressed ??= joined(frames, true)));
+      else subscriber.sendFrames((plain ??= joined(frames, false)));
+      written++;
+    }
+    this.#sent = this.#offset;
+    onDelivered(written * frames.length);
+  }
+}
+
+/** One buffer of several frames. */
+export function joined(frames: readonly MessageFrame[], compressed: boolean): Buffer {
+  const [first] = frames;
+  if (first !== undefined && frames.length === 1) return bytesOf(first, compressed);
+  return Buffer.concat(frames.map((frame) => bytesOf(frame, compressed)));
+}
+
+function bytesOf({ plain, compressed }: MessageFrame, compresses: boolean): Buffer {
+  return compresses ? (compressed ?? plain) : plain;
+}

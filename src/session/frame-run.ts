@@ -1,0 +1,80 @@
+import { joined, MAX_WRITE_BYTES, type MessageFrame } from './fan-out.js';
+
+/** Some messages that follow each other, as one write. */
+export interface Chunk {
+  frames: Buffer;
+  count: number;
+  /** The offset of its last message. */
+  to: number;
+}
+
+/** Frames of messages that follow each other without gap. */
+export class FrameRun {
+  #from: number;
+  #bytes = 0;
+  #frames: MessageFrame[] = [];
+  /** How many at the beginning of `#frames` are dropped. */
+  #dropped = 0;
+  /** Those who miss the same are written the same buffer. */
+  #last: { offset: number; compressed: boolean; chunk: Chunk } | undefined;
+
+  /** @param from the offset before the first message */
+  constructor(from: number, frames: MessageFrame[] = []) {
+    this.#from = from;
+    this.#frames = frames;
+    for (const frame of frames) this.#bytes += sizeOf(frame);
+  }
+
+  /** The offset before the first message. */
+  get from(): number {
+    return this.#from;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  append(frame: MessageFrame): void {
+    this.#frames.push(frame);
+    this.#bytes += sizeOf(frame);
+  }
+
+  prepend(frames: readonly MessageFrame[]): void {
+    this.#frames = [...frames, ...this.#frames.slice(this.#dropped)];
+    this.#dropped = 0;
+    this.#from -= frames.length;
+    for (const frame of frames) this.#bytes += sizeOf(frame);
+  }
+
+  dropOldest(): void {
+    const oldest = this.#frames[this.#dropped];
+    if (oldest === undefined) return;
+    this.#dropped++;
+    this.#from++;
+    this.#bytes -= sizeOf(oldest);
+    // Not at each, which would move all the others each time.
+    if (this.#dropped * 2 < this.#frames.length) return;
+    this.#frames = this.#frames.slice(this.#dropped);
+    this.#dropped = 0;
+  }
+
+  /** As many messages after `offset` as one write takes; undefined when they are not here. */
+  chunk(offset: number, compressed: boolean): Chunk | undefined {
+    const start = offset - this.#from + this.#dropped;
+    if (start < this.#dropped || start >= this.#frames.length) return undefined;
+    let end = start;
+    let bytes = 0;
+    do bytes += this.#frames[end++]?.plain.length ?? 0;
+    while (end < this.#frames.length && bytes + (this.#frames[end]?.plain.length ?? 0) <= MAX_WRITE_BYTES);
+    const count = end - start;
+    const last = this.#last;
+    if (last?.offset === offset && last.compressed === compressed && last.chunk.count === count) return last.chunk;
+    const chunk = { frames: joined(this.#frames.slice(start, end), compressed), count, to: offset + count };
+    this.#last = { offset, compressed, chunk };
+    return chunk;
+  }
+}
+
+function sizeOf({ plain, compressed }: MessageFrame): number {
+  return plain.length + (compressed?.length ?? 0);
+}

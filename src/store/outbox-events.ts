@@ -1,0 +1,44 @@
+/** What the application is told of a change of state, as both stores write it. */
+import type { EventType, OutboxEvent } from '../backend/ports.js';
+import { namespaceOf } from '../protocol/session-id.js';
+import type { OwnershipEvent } from '../session/ports.js';
+
+export type NewEvent = Pick<OutboxEvent, 'type' | 'subject' | 'fields'>;
+
+function typeOf({ state, reason }: OwnershipEvent): EventType {
+  if (state === 'free') return 'session.released';
+  if (state === 'held') return 'session.held';
+  return reason === 'reclaimed' ? 'session.reclaimed' : 'session.owned';
+}
+
+/** `connection_id` is whose the session is, or was before it became free. */
+export function ownershipTold(event: OwnershipEvent): NewEvent {
+  const { sessionId, epoch, rev, reason, principal, nodeId, deadlineMs } = event;
+  const isFree = event.state === 'free';
+  return {
+    type: typeOf(event),
+    subject: sessionId,
+    fields: {
+      ...sessionFields(sessionId),
+      owner_epoch: epoch,
+      rev,
+      reason,
+      connection_id: isFree ? event.previousConnectionId : event.connectionId,
+      ...(!isFree && { principal, node: nodeId, until: deadlineMs }),
+    },
+  };
+}
+
+/** The session has been free for long, and nothing was published in it. */
+export function idleTold(sessionId: string): NewEvent {
+  return { type: 'session.idle', subject: sessionId, fields: sessionFields(sessionId) };
+}
+
+/** A login has ended before its time. */
+export function revocationTold(handle: string, principal: string, reason: string): NewEvent {
+  return { type: 'login.revoked', subject: handle, fields: { login: handle, principal, reason } };
+}
+
+function sessionFields(sessionId: string): Record<string, unknown> {
+  return { session_id: sessionId, namespace: namespaceOf(sessionId) };
+}

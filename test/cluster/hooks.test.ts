@@ -1,0 +1,173 @@
+import type { ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { Application, HOOK_SECRET } from '../support/application.js';
+import { historyOf } from '../support/message-calls.js';
+import type { RawClient } from '../support/raw-client.js';
+import { codeOf, newSession, own, useCluster, watch } from './use-cluster.js';
+
+const ALL = ['watch', 'own', 'send', 'signal'];
+const application = new Application();
+
+/** Nodes whose rights, messages and events all go to the application. */
+async function hooked(...more: string[]) {
+  await application.start();
+  const args = [
+    ['--access', 'rules'],
+    ['--authorize-url', `${application.url}/authorize`],
+    ['--message-url', `${application.url}/message`],
+    ['--events-url', `${application.url}/events`],
+    ['--hook-timeout-ms', '500'],
+    more,
+  ].flat();
+  return { nodes: 3, graceMs: 1_500, args, env: { HOLDFAST_HOOK_SECRET: HOOK_SECRET } };
+}
+
+afterAll(() => application.stop());
+
+function resetAnswers(): void {
+  application.answers.clear();
+  application.on('/authorize', () => ({ allow: ALL, ttl_ms: 60_000 }));
+  application.on('/message', () => ({ accept: true }));
+}
+
+beforeEach(resetAnswers);
+
+describe('the application behind three nodes', () => {
+  const cluster = useCluster(() => hooked('--authorize-ttl-ms', '1000'));
+  const send = (client: RawClient, session: string, data: unknown, key?: string) =>
+    client.request({ type: 'send', session_id: session, data, ...(key !== undefined && { idempotency_key: key }) });
+
+  test('gives rights, and takes them away', async () => {
+    const [open, closed] = [newSession(), newSession()];
+    let mayOwn = true;
+    application.on('/authorize', ({ body }) =>
+      body['session_id'] === open ? { allow: mayOwn ? ALL : ['watch'], ttl_ms: 1_000 } : { allow: [] },
+    );
+    const client = await cluster().connect(0);
+    const { epoch } = await own(client, open);
+    expect(codeOf(await client.request({ type: 'subscribe', session_id: closed }))).toBe('forbidden');
+    expect(application.callsOf('/authorize').every(({ genuine }) => genuine)).toBe(true);
+    const asked = () => application.callsOf('/authorize').filter(({ body }) => body['session_id'] === open).length;
+    expect(asked()).toBe(1);
+
+    mayOwn = false;
+    expect(await client.next('ownership_lost', undefined, 5_000)).toMatchObject({
+      reason: 'revoked',
+      owner_epoch: epoch,
+    });
+    expect(codeOf(await client.request({ type: 'claim', session_id: open }))).toBe('forbidden');
+  });
+
+  test('is asked once by many claims of one session, of which one wins', async () => {
+    const session = newSession();
+    let running = 0;
+    let most = 0;
+    application.answers.set('/authorize', (_call, response) => {
+      running += 1;
+      most = Math.max(most, running);
+      setTimeout(() => {
+        running -= 1;
+        response.end(JSON.stringify({ allow: ALL, ttl_ms: 60_000 }));
+      }, 100);
+    });
+    const clients = await Promise.all([0, 1, 2].map((node) => cluster().connect(node)));
+    const acks = await Promise.all(clients.map((client) => client.subscribe(session)));
+    expect(acks.filter(({ owner }) => owner)).toHaveLength(1);
+    // The session's lock is held while the application is asked.
+    expect(most).toBe(1);
+  });
+
+  test('accepts, changes and rejects messages', async () => {
+    const session = newSession();
+    application.on('/message', ({ body }) => {
+      if (body['data'] === 'bad') return { accept: false, reason: 'no bad words' };
+      return body['data'] === 'shout' ? { accept: true, data: 'SHOUT' } : { accept: true };
+    });
+    const owner = await cluster().connect(1);
+    const { epoch } = await own(owner, session);
+    expect(await send(owner, session, 'fine')).toMatchObject({ type: 'send_ack', offset: 1 });
+    expect(await send(owner, session, 'bad')).toMatchObject({ code: 'message_rejected', message: 'no bad words' });
+    expect(await send(owner, session, 'shout')).toMatchObject({ type: 'send_ack', offset: 2 });
+    const stored = (await historyOf(cluster().node(0), session)).map((it) => Reflect.get(it, 'data'));
+    expect(stored).toEqual(['fine', 'SHOUT']);
+    const call = application.callsOf('/message').find(({ body }) => body['session_id'] === session);
+    expect(call).toMatchObject({ genuine: true, body: { owner_epoch: epoch, connection_id: owner.id, data: 'fine' } });
+  });
+
+  test.each<[string, (response: ServerResponse) => void]>([
+    ['down', (response) => response.destroy()],
+    ['slow', () => {}],
+    ['answering garbage', (response) => response.end('<html>')],
+    ['answering something else', (response) => response.end('{"accept":"yes"}')],
+    ['failing', (response) => response.writeHead(500).end()],
+    ['redirecting', (response) => response.writeHead(307, { location: `${application.url}/elsewhere` }).end()],
+    ['answering without end', (response) => response.writeHead(200).end('x'.repeat(200_000))],
+  ])('%s: a send is refused, retryable, and stored once when it works again', async (_name, fail) => {
+    const session = newSession();
+    const owner = await cluster().connect(0);
+    await own(owner, session);
+    application.answers.set('/message', (_call, response) => fail(response));
+    const refused = await send(owner, session, 'x', 'key');
+    expect(refused).toMatchObject({ code: 'application_unavailable', retryable: true });
+    resetAnswers();
+    await expect.poll(async () => codeOf(await send(owner, session, 'x', 'key')), { timeout: 10_000 }).toBe('send_ack');
+    expect(await historyOf(cluster().node(1), session)).toHaveLength(1);
+    expect(application.callsOf('/elsewhere')).toEqual([]);
+  });
+
+  test('away: who has rights keeps them, who has none is told to come again', async () => {
+    const session = newSession();
+    application.on('/authorize', () => ({ allow: ALL, ttl_ms: 1_000 }));
+    const client = await cluster().connect(0);
+    await own(client, session);
+    application.answers.set('/authorize', (_call, response) => void response.destroy());
+    await sleep(2_500);
+    expect(client.all('ownership_lost')).toEqual([]);
+    expect(client.all('unsubscribed')).toEqual([]);
+    const other = await cluster().connect(0);
+    expect(await other.request({ type: 'subscribe', session_id: session })).toMatchObject({
+      code: 'application_unavailable',
+      retryable: true,
+    });
+  });
+
+  test('is told of every change, in order, also when it was away and a node died', async () => {
+    const session = newSession();
+    const told = () =>
+      application
+        .callsOf('/events')
+        .filter(({ body }) => body['session_id'] === session)
+        .map(({ body }) => String(body['type']));
+    await application.stop();
+    const owner = await cluster().connect(0);
+    // Without the application nobody gets a right that no rule gives.
+    expect(codeOf(await owner.request({ type: 'subscribe', session_id: session }))).toBe('application_unavailable');
+    await application.start();
+    await expect
+      .poll(async () => codeOf(await owner.request({ type: 'subscribe', session_id: session })), { timeout: 10_000 })
+      .toBe('subscribe_ack');
+    application.answers.set('/events', (_call, response) => void response.destroy());
+    const token = owner.all('subscribe_ack').at(-1)?.reconnect_token ?? '';
+    owner.terminate();
+    const back = await cluster().connect(1);
+    await own(back, session, { reconnect_token: token });
+    const watcher = await cluster().connect(2);
+    await watch(watcher, session);
+    await watcher.request({ type: 'signal', session_id: session, data: 'stop' });
+    await cluster().node(0).kill();
+    await back.release(session);
+    await sleep(500);
+    resetAnswers();
+    await expect
+      .poll(() => unique(told()), { timeout: 20_000 })
+      .toEqual(['session.owned', 'session.held', 'session.reclaimed', 'session.signal', 'session.released']);
+    const calls = application.callsOf('/events').filter(({ body }) => body['session_id'] === session);
+    expect(calls.every(({ genuine, id, body }) => genuine && id === body['id'])).toBe(true);
+  }, 60_000);
+});
+
+/** Deliveries are at least once: repetitions are dropped, order stays. */
+function unique(types: readonly string[]): string[] {
+  return [...new Set(types)];
+}

@@ -1,0 +1,68 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { testRedis } from '../support/redis.js';
+import { LONG_MS, requestsFor, sweepAll } from './harness.js';
+import { outboxContract } from './outbox.contract.js';
+import { newLogin, partitionOf } from './outbox-harness.js';
+import { redisOutbox } from './outbox-redis-harness.js';
+
+outboxContract('Redis', ({ sessionIdleMs = 0 } = {}) => redisOutbox(testRedis().url, { sessionIdleMs }));
+
+test('without an outbox the scripts tell nothing', async () => {
+  const { connection, store, logins, publish, close } = await redisOutbox(testRedis().url, undefined);
+  const session = requestsFor(`test:${randomUUID()}`);
+  await sweepAll(store);
+  const claimed = await store.claim(session.claim('c_1'));
+  await store.hold([session.lease(claimed)], LONG_MS);
+  await store.release(session.release(session.lease(claimed)));
+  await publish(session.id);
+  const login = await newLogin(logins);
+  await logins.end(login.handle, 'revoked');
+  const keys = await connection.commands.keys(`${connection.keys.prefix}:*`);
+  expect(keys.filter((key) => /:(outbox|idle)/.test(key))).toEqual([]);
+  await close();
+});
+
+test('the nodes that deliver are counted until they leave or are silent', async () => {
+  const { outbox, other, close } = await redisOutbox(testRedis().url, { sessionIdleMs: 0 });
+  expect(await outbox.join('first', LONG_MS)).toBe(1);
+  expect(await other.join('second', 100)).toBe(2);
+  expect(await other.join('third', LONG_MS)).toBe(3);
+  await sleep(120);
+  expect(await outbox.join('first', LONG_MS)).toBe(2);
+  expect(await other.join('third', 0)).toBe(1);
+  await close();
+});
+
+test('what was read and is lost from a full stream is forgotten; a dead letter says all', async () => {
+  const { connection, outbox, close } = await redisOutbox(testRedis().url, { sessionIdleMs: 0 });
+  const subject = `test:${randomUUID()}`;
+  for (const n of [1, 2]) await outbox.add({ type: 'session.signal', subject, fields: { n } });
+  const partitions = Array.from({ length: outbox.partitions }, (_, partition) => partition);
+  const read = await Promise.all(
+    partitions.map(async (partition) => {
+      await outbox.acquire(partition, 'first', LONG_MS);
+      return outbox.read(partition, 'first', 10, false);
+    }),
+  );
+  const [lost, kept] = read.flat();
+  if (lost === undefined || kept === undefined) throw new Error('nothing read');
+  const partition = partitionOf(lost);
+  const key = connection.keys.outbox(partition);
+  await connection.commands.xtrim(key, 'MAXLEN', 1);
+  expect(await outbox.read(partition, 'first', 10, false)).toEqual([kept]);
+  await outbox.bury(partition, { ...kept, attempts: 20 }, 'status 500');
+  expect(await connection.commands.xpending(key, 'webhooks')).toEqual([0, null, null, null]);
+  const [[, letter]] = (await connection.commands.xrange(connection.keys.outboxDead(partition), '-', '+')) as [
+    [string, string[]],
+  ];
+  const at = String(kept.atMs);
+  expect(letter).toEqual(
+    ['id', kept.id, 'type', 'session.signal', 'subject', subject, 'at', at, 'fields', '{"n":2}'].concat(
+      ['attempts', '20'],
+      ['reason', 'status 500'],
+    ),
+  );
+  await close();
+});

@@ -1,0 +1,115 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { FanOut, MAX_WRITE_BYTES } from '../../src/session/fan-out.js';
+import { FakeSubscriber, LINES } from './domain-harness.js';
+
+const LAG_BYTES = 1_000;
+
+let offset = 0;
+let lagging: [string, number][];
+let delivered: number;
+let fanOut: FanOut;
+
+beforeEach(() => {
+  offset = 0;
+  lagging = [];
+  delivered = 0;
+  fanOut = new FanOut({
+    lagBytes: LAG_BYTES,
+    onLagging: ({ principal }, at) => lagging.push([principal, at]),
+    onDelivered: (count) => {
+      delivered += count;
+    },
+  });
+});
+
+function push(bytes = 20): void {
+  const tail = Buffer.from(`"${'x'.repeat(bytes - 3)}"`);
+  fanOut.push({ plain: LINES.plain('', tail), compressed: LINES.compressed('', tail) }, ++offset);
+}
+
+function add(principal: string, compresses = false): FakeSubscriber {
+  const subscriber = new FakeSubscriber(principal);
+  subscriber.compresses = compresses;
+  fanOut.add(subscriber);
+  return subscriber;
+}
+
+describe('fan-out', () => {
+  it('writes what comes in one turn once to each, as one buffer for all', async () => {
+    const [one, two] = [add('one'), add('two')];
+    for (let count = 0; count < 5; count++) push();
+    expect(one.writes).toEqual([]);
+    await nextTurn();
+    expect(one.writes).toHaveLength(1);
+    expect(one.frames).toHaveLength(5);
+    expect(two.writes[0]).toBe(one.writes[0]);
+    expect(delivered).toBe(10);
+  });
+
+  it('writes no more than 64 KiB at once, but for a message that is larger', async () => {
+    const subscriber = add('one');
+    for (let count = 0; count < 5; count++) push(20_000);
+    push(MAX_WRITE_BYTES * 2);
+    push();
+    await nextTurn();
+    expect(subscriber.writes.map(({ length }) => length)).toEqual([60_000, 40_000, MAX_WRITE_BYTES * 2, 20]);
+  });
+
+  it('gives compressed frames to those that take them only', async () => {
+    const [plain, compressed] = [add('plain'), add('compressed', true)];
+    push();
+    push();
+    await nextTurn();
+    expect(plain.writes.toString()).not.toContain('compressed');
+    expect(compressed.writes.toString().match(/compressed/g)).toHaveLength(2);
+  });
+
+  it('gives the plain frame where compressing was not worth it', async () => {
+    const compressed = add('compressed', true);
+    push();
+    const plain = LINES.plain('', Buffer.from('1'));
+    fanOut.push({ plain, compressed: undefined }, ++offset);
+    await nextTurn();
+    expect(compressed.writes).toHaveLength(1);
+    expect(compressed.writes.toString().match(/compressed/g)).toHaveLength(1);
+    expect(compressed.frames).toHaveLength(2);
+  });
+
+  it('shows a subscriber what came after it entered and before it left', async () => {
+    const first = add('first');
+    push();
+    const second = add('second');
+    push();
+    fanOut.remove(first);
+    push();
+    await nextTurn();
+    expect(first.frames).toHaveLength(2);
+    expect(second.frames).toHaveLength(2);
+  });
+
+  it('drops who is too far behind at what it was written last, and delays nobody (M4)', async () => {
+    const [slow, quick] = [add('slow'), add('quick')];
+    slow.stalled = true;
+    push(LAG_BYTES + 1);
+    await nextTurn();
+    expect(lagging).toEqual([]);
+    push();
+    push();
+    await nextTurn();
+    push();
+    await nextTurn();
+    expect(lagging).toEqual([['slow', 1]]);
+    expect(slow.frames).toHaveLength(1);
+    expect(quick.frames).toHaveLength(4);
+  });
+
+  it('looks at the queues between the writes of one turn', async () => {
+    const slow = add('slow');
+    slow.stalled = true;
+    for (let count = 0; count < 8; count++) push(MAX_WRITE_BYTES);
+    await nextTurn();
+    expect(lagging).toEqual([['slow', 1]]);
+    expect(slow.writes).toHaveLength(1);
+  });
+});

@@ -1,0 +1,110 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { FakeSubscriber } from './domain-harness.js';
+import { type StreamOptions, startStream, turns } from './stream-harness.js';
+
+let world: ReturnType<typeof startStream>;
+
+function start(count: number, filling = '', options: StreamOptions = {}): void {
+  world = startStream(options);
+  world.join();
+  for (let written = 0; written < count; written += 100) world.publish(Math.min(100, count - written), filling);
+}
+afterEach(() => {
+  vi.useRealTimers();
+  world.stream.close();
+  expect(world.budget.bytes).toBe(0);
+});
+
+const MIB = 1_048_576;
+const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
+
+describe('what is read for those who missed something', () => {
+  it('is read once for 2,000 of them, and written from the same buffers', async () => {
+    start(100);
+    await turns();
+    const { epoch } = world.store.state;
+    const late = range(1, 2_000).map(() => world.join({ epoch, offset: 40 }));
+    world.publish();
+    await vi.waitFor(() => expect(late.every(({ numbers }) => numbers.length === 61)).toBe(true), 10_000);
+    expect(world.store.reads).toHaveLength(1);
+    expect(new Set(late.flatMap(({ subscriber }) => subscriber.writes)).size).toBeLessThan(10);
+    for (const { numbers } of late) expect(numbers).toEqual(range(41, 101));
+  });
+
+  it('is read once where they are at different positions', async () => {
+    start(600);
+    await turns();
+    const { epoch } = world.store.state;
+    const late = range(0, 59).map((step) => world.join({ epoch, offset: step * 10 }));
+    await turns(30);
+    for (const [step, { numbers }] of late.entries()) expect(numbers).toEqual(range(step * 10 + 1, 600));
+    expect(world.store.reads).toEqual([{ before: 601 }, { before: 345 }, { before: 89 }]);
+  });
+
+  it('goes on with what arrives while it is read', async () => {
+    start(300);
+    await turns();
+    world.store.reply = () => turns(4);
+    const late = world.join('oldest');
+    for (let count = 0; count < 20; count++) {
+      world.publish(5);
+      await turns(1);
+    }
+    await turns(20);
+    expect(late.numbers).toEqual(range(1, 400));
+    expect(world.store.reads).toHaveLength(2);
+  });
+
+  it('is forgotten a while after the last has caught up', async () => {
+    start(10);
+    await turns();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    world.join('oldest');
+    await turns();
+    expect(world.budget.bytes).toBeGreaterThan(0);
+    vi.advanceTimersByTime(4_900);
+    expect(world.budget.bytes).toBeGreaterThan(0);
+    vi.advanceTimersByTime(200);
+    expect(world.budget.bytes).toBe(0);
+    const again = world.join('oldest');
+    await turns();
+    expect(again.numbers).toEqual(range(1, 10));
+    expect(world.store.reads).toHaveLength(2);
+  });
+
+  it('is kept up to 4 MiB, and beyond that read where each is, once for all who are there', async () => {
+    start(800, 'x'.repeat(10_000), { retention: { maxBytes: 16 * MIB } });
+    await turns();
+    let most = 0;
+    const join = () => {
+      const subscriber = new FakeSubscriber('late');
+      const sendFrames = subscriber.sendFrames.bind(subscriber);
+      subscriber.sendFrames = (frames) => {
+        most = Math.max(most, world.budget.bytes);
+        sendFrames(frames);
+      };
+      return world.join('oldest', subscriber);
+    };
+    const late = [join(), join(), join()];
+    await vi.waitFor(() => expect(late.every(({ numbers }) => numbers.length === 800)).toBe(true), 10_000);
+    for (const each of late) expect(each.numbers).toEqual(range(1, 800));
+    expect(most).toBeGreaterThan(3 * MIB);
+    expect(most).toBeLessThan(5 * MIB);
+    const singles = world.store.reads.filter((read) => 'after' in read).map((read) => JSON.stringify(read));
+    // Each of the three on its own would make it three times as many.
+    expect(singles.length).toBeLessThan(1.5 * new Set(singles).size);
+  });
+
+  it('is not kept where the node keeps too much of other sessions', async () => {
+    start(10);
+    await turns();
+    world.budget.bytes = 64 * MIB;
+    const late = world.join('oldest');
+    await turns();
+    world.publish();
+    await turns();
+    expect(late.numbers).toEqual(range(1, 11));
+    expect(world.budget.bytes).toBe(64 * MIB);
+    world.budget.bytes = 0;
+  });
+});
