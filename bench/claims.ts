@@ -33,6 +33,7 @@ function claimOf(sessionId: string): ClaimRequest {
     attemptHash: '',
     policy: 'next_subscriber',
     leaseMs: 40_000,
+    lockValue: '',
     mode: 'subscribe',
   };
 }

@@ -24,8 +24,8 @@ export interface Peer {
 }
 
 /** Starts a Node program that prints the port on which it listens. */
-export async function startPeer(path: string): Promise<Peer> {
-  const child: ChildProcess = spawn(process.execPath, [path], { stdio: ['ignore', 'pipe', 'inherit'] });
+export async function startPeer(path: string, ...args: readonly string[]): Promise<Peer> {
+  const child: ChildProcess = spawn(process.execPath, [path, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   if (child.stdout === null || child.pid === undefined) throw new Error(`${path} did not start`);
   const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
   return {

@@ -44,6 +44,7 @@ async function own(store: RedisOwnershipStore, count: number, leaseMs: number, n
       attemptHash: '',
       policy: 'next_subscriber',
       leaseMs,
+      lockValue: '',
       mode: 'subscribe',
     });
     leases.push({ sessionId, connectionId, epoch: view.epoch });

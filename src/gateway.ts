@@ -64,7 +64,7 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
   const { log } = extras;
   const metrics = new Metrics();
   const graceMs = gracePeriods(config);
-  const timings = { ...timingsOf(graceMs), ...loginTimings(config) };
+  const timings = { sessions: timingsOf(graceMs), logins: loginTimings(config) };
   const store = await openStore(config, timings, { log, telemetry: metrics });
   const load = new LoadMonitor(MAX_EVENT_LOOP_DELAY_MS);
   const backend = openBackend({

@@ -8,6 +8,7 @@ import { explainFailure } from './cli/failure.js';
 import { issueTokenCommand } from './cli/issue-token.js';
 import { keygenCommand } from './cli/keygen.js';
 import { printConfigCommand } from './cli/print-config.js';
+import { printScriptCommand } from './cli/print-script.js';
 import { serveCommand } from './cli/serve.js';
 
 function version(): string {
@@ -23,6 +24,7 @@ const commands = [
   serveCommand(),
   checkConfigCommand(),
   printConfigCommand(),
+  printScriptCommand(),
   keygenCommand(),
   issueTokenCommand(),
 ];

@@ -65,6 +65,12 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/** Apart, since both say how long a record is kept. */
+interface StoreTimings {
+  sessions: OwnershipTimings & PresenceTimings;
+  logins: LoginTimings;
+}
+
 const HOUR_MS = 3_600_000;
 
 /** How often a node sweeps: often enough that a lapse is noticed within a tenth of the shortest grace period. */
@@ -93,7 +99,7 @@ export function timingsOf(graceMs: { shortest: number; longest: number }): Owner
  */
 export async function openStore(
   config: Pick<Config, 'redisUrl' | 'redisPrefix' | 'eventsUrl' | 'sessionIdleMs'>,
-  timings: OwnershipTimings & LoginTimings & PresenceTimings,
+  timings: StoreTimings,
   parts: { log: Log; telemetry: StoreTelemetry },
 ): Promise<Store> {
   // Without somebody to tell no event is kept.
@@ -108,10 +114,10 @@ export async function openStore(
   }
   const bus = new RedisBus(connection);
   return {
-    logins: redisLogins(connection, timings, outbox),
-    ownership: new RedisOwnershipStore(connection, timings, parts.telemetry, outbox),
+    logins: redisLogins(connection, timings.logins, outbox),
+    ownership: new RedisOwnershipStore(connection, timings.sessions, parts.telemetry, outbox),
     messages: new RedisMessageStore(connection, parts.telemetry, outbox),
-    presence: new RedisPresenceStore(connection, timings),
+    presence: new RedisPresenceStore(connection, timings.sessions),
     outbox: new RedisOutbox(connection),
     bus,
     lock: new RedisLock(connection),
@@ -123,10 +129,7 @@ export async function openStore(
   };
 }
 
-function memoryStore(
-  timings: OwnershipTimings & LoginTimings & PresenceTimings,
-  settings: OutboxSettings | undefined,
-): Store {
+function memoryStore({ sessions: timings, logins }: StoreTimings, settings: OutboxSettings | undefined): Store {
   const clock = systemClock;
   const bus = new MemoryBus();
   const lock = new MemoryLock();
@@ -151,7 +154,7 @@ function memoryStore(
     ...(told && { outbox: told.sessions }),
   });
   return {
-    logins: memoryLogins(timings, told),
+    logins: memoryLogins(logins, told),
     ownership,
     messages,
     presence: new MemoryPresenceStore({ clock, timings, bus }),

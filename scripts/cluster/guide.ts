@@ -40,6 +40,11 @@ Should the watcher have been on the node that you killed, it has to connect and 
 node yourself, connect to its own address:
 ${cluster.nodes.map((node) => `  npx wscat -c ${node.connectUrl} -s holdfast.v1`).join('\n')}
 
+Publish a message on any node, and watch it arrive on another. Who subscribes later with "since":"oldest" gets it too:
+
+  curl -s ${haproxy.url}/v1/sessions/demo/messages -H 'Authorization: Bearer ${SECRETS.HOLDFAST_API_KEY}' \\
+       -H 'Content-Type: application/json' -d '{"data":"Hello"}'
+
 Log a person in, and use the login on any node:
 
   curl -s ${haproxy.url}/v1/logins -H 'Authorization: Bearer ${SECRETS.HOLDFAST_API_KEY}' \\

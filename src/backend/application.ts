@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { HoldfastError } from '../protocol/errors.js';
 import type { Payload } from '../protocol/messages.js';
+import { payloadOf } from '../protocol/payload.js';
 import { namespaceOf } from '../protocol/session-id.js';
 import { type HookClient, HookError } from './hook-client.js';
 import type { HttpAnswer } from './http-post.js';
@@ -9,7 +10,6 @@ import type { Outbox } from './ports.js';
 const MAX_TTL_MS = 3_600_000;
 const MAX_RIGHTS = 16;
 const MAX_REASON_CHARACTERS = 256;
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 interface Caller {
   sessionId: string;
@@ -130,9 +130,10 @@ function verdictOf(answer: Record<string, unknown>): Verdict | undefined {
     return { accept, ...(typeof reason === 'string' && { reason: reason.slice(0, MAX_REASON_CHARACTERS) }) };
   }
   if (accept !== true) return undefined;
-  const hasData = 'data' in answer;
-  const { bytes } = answer;
-  if (bytes === undefined) return hasData ? { accept, payload: { data: answer['data'] } } : { accept };
-  if (hasData || typeof bytes !== 'string' || !BASE64.test(bytes)) return undefined;
-  return { accept, payload: { bytes } };
+  if (!Object.hasOwn(answer, 'data') && answer['bytes'] === undefined) return { accept };
+  try {
+    return { accept, payload: payloadOf(answer) };
+  } catch {
+    return undefined;
+  }
 }

@@ -37,14 +37,16 @@ export interface Backend {
 export function openBackend(options: BackendOptions): Backend {
   const { clock, log, telemetry, outbox, concurrency, authorizeUrl, messageUrl, eventsUrl, authorizeTtlMs } = options;
   const breakers = new Map<string, CircuitBreaker>();
-  const breakerOf = (url: URL) => {
-    const known = breakers.get(url.href);
+  const breakerOf = (name: HookName, url: URL) => {
+    // Events have one of their own: a handler that fails on each of them must not keep the questions from being answered.
+    const key = name === 'events' ? name : url.href;
+    const known = breakers.get(key);
     if (known !== undefined) return known;
     const breaker = new CircuitBreaker(clock, (open) => {
       if (open) log.warn({ host: url.host }, 'the application does not answer; it is asked less');
       else log.info({ host: url.host }, 'the application answers again');
     });
-    breakers.set(url.href, breaker);
+    breakers.set(key, breaker);
     return breaker;
   };
   const hooks: HookClient[] = [];
@@ -59,7 +61,7 @@ export function openBackend(options: BackendOptions): Backend {
       secrets,
       timeoutMs,
       concurrency,
-      breaker: breakerOf(url),
+      breaker: breakerOf(name, url),
       clock,
       telemetry,
     });

@@ -185,8 +185,8 @@ export class EventDelivery {
     const event = events[0]?.event;
     if (event === undefined) return undefined;
     const { baseMs, capMs } = pace.backoff;
-    // An application that is away refuses no event.
-    if (error.away && hook.waitMs() > 0) return equalJitterMs(baseMs);
+    // An application that fails at everything, be it by redirects or 500, refuses no event.
+    if (hook.waitMs() > 0) return equalJitterMs(baseMs);
     const attempts = await outbox.failed(hand.partition, event.id);
     // A full outbox has lost it.
     if (attempts === 0) return undefined;

@@ -16,13 +16,10 @@ const RETRY_AFTER_MS = 1_000;
 /** A call that came to nothing. The message names no URL and nothing of an answer. */
 export class HookError extends Error {
   override readonly name = 'HookError';
-  /** The application was not asked, or was away when it was: nothing is known about the request itself. */
-  readonly away: boolean;
   readonly retryAfterMs: number;
 
-  constructor(message: string, { away, retryAfterMs = RETRY_AFTER_MS }: { away: boolean; retryAfterMs?: number }) {
+  constructor(message: string, retryAfterMs = RETRY_AFTER_MS) {
     super(message);
-    this.away = away;
     this.retryAfterMs = retryAfterMs;
   }
 }
@@ -36,7 +33,7 @@ export interface HookClientOptions {
   timeoutMs: number;
   /** How many calls run at once. */
   concurrency: number;
-  /** Shared by all hooks of one URL. */
+  /** Shared by authorize and message where they have one URL. */
   breaker: CircuitBreaker;
   clock: Clock;
   telemetry: BackendTelemetry;
@@ -76,7 +73,7 @@ export class HookClient {
     const told = (outcome: HookOutcome) => telemetry.hook(name, outcome, clock.monotonicMs() - startMs);
     const skip = (retryAfterMs: number) => {
       told('skipped');
-      return new HookError('the application is not asked for the moment', { away: true, retryAfterMs });
+      return new HookError('the application is not asked for the moment', retryAfterMs);
     };
     if (this.waitMs() > 0) throw skip(this.waitMs());
     const signal = AbortSignal.timeout(this.timeoutMs);
@@ -93,7 +90,7 @@ export class HookClient {
       const isSuccess = answer.status >= 200 && answer.status < 300;
       told(isSuccess ? 'garbage' : 'refused');
       const what = isSuccess ? 'the answer of the application cannot be used' : `status ${answer.status}`;
-      throw new HookError(what, { away: AWAY.has(answer.status) });
+      throw new HookError(what);
     } finally {
       this.#slots.leave();
     }
@@ -124,7 +121,7 @@ export class HookClient {
     } catch (error) {
       breaker.failed(probe);
       told('no_answer');
-      throw new HookError(signal.aborted ? 'no answer in time' : reasonOf(error), { away: true });
+      throw new HookError(signal.aborted ? 'no answer in time' : reasonOf(error));
     }
   }
 }

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { type Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 
@@ -41,11 +40,14 @@ export async function post(
 
 async function exchange(request: ClientRequest, body: string): Promise<HttpAnswer> {
   try {
-    const answered = once(request, 'response') as Promise<[IncomingMessage]>;
-    // It may fail again after the answer began, and what reads that is told.
-    request.on('error', () => {});
-    request.end(body);
-    const [answer] = await answered;
+    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+      request.once('response', resolve);
+      // It may fail again after the answer began, and what reads that is told.
+      request.on('error', reject);
+      // A switch to another protocol (101) is neither of the two.
+      request.once('close', () => reject(new Error('the connection ended without an answer')));
+      request.end(body);
+    });
     const chunks: Buffer[] = [];
     let bytes = 0;
     for await (const chunk of answer as AsyncIterable<Buffer>) {

@@ -190,14 +190,10 @@ function otherChecks(config: Config): Check[] {
       config.port === config.internalPort && config.port !== 0,
       `--port and --internal-port are both ${config.port}: they must differ`,
     ],
-    ...[config, ...spaces].map((own): Check => {
-      const { historyBytes = config.historyBytes, maxMessageBytes = config.maxMessageBytes } = own;
-      // Trimming makes room for a sixteenth: a message that fills all of it would go with the rest.
-      const least = 2 * maxMessageBytes;
-      return [
-        historyBytes < least,
-        `${flagName('historyBytes')} (${historyBytes}) must be at least twice the largest message (${maxMessageBytes})`,
-      ];
+    historyCheck(flagName('historyBytes'), {}, config),
+    ...Object.entries(config.namespaces).flatMap(([name, { historyBytes, maxMessageBytes }]) => {
+      if (historyBytes === undefined && maxMessageBytes === undefined) return [];
+      return [historyCheck(`namespaces.${name}.historyBytes`, { historyBytes, maxMessageBytes }, config)];
     }),
     [
       4 * largest > config.sendQueueBytes,
@@ -208,5 +204,14 @@ function otherChecks(config: Config): Check[] {
       new Set(secrets.map((name) => config[name])).size < secrets.length,
       `${listed(secrets, 'and')} must differ: others know some of them`,
     ],
+  ];
+}
+
+/** Trimming makes room for a sixteenth: a message that fills all of it would go with the rest. */
+function historyCheck(what: string, own: Config['namespaces'][string], config: Config): Check {
+  const { historyBytes = config.historyBytes, maxMessageBytes = config.maxMessageBytes } = own;
+  return [
+    historyBytes < 2 * maxMessageBytes,
+    `${what} (${historyBytes}) must be at least twice the largest message (${maxMessageBytes})`,
   ];
 }

@@ -43,12 +43,18 @@ export function requiredText(object: JsonObject, key: string, rule: TextRule, pa
   return optionalText(object, key, rule, path) ?? refuse(path + key, rule.rule);
 }
 
-/** An integer from `least` to 2^53 - 1. */
-export function optionalInteger(object: JsonObject, key: string, least: number, path = ''): number | undefined {
+/** An integer from `least` to `most`, 2^53 - 1 when absent. */
+export function optionalInteger(
+  object: JsonObject,
+  key: string,
+  least: number,
+  path = '',
+  most = Number.MAX_SAFE_INTEGER,
+): number | undefined {
   const value = own(object, key);
   if (value === undefined) return undefined;
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value;
-  return refuse(path + key, `an integer from ${least} to ${Number.MAX_SAFE_INTEGER}`);
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most) return value;
+  return refuse(path + key, `an integer from ${least} to ${most}`);
 }
 
 export function optionalBoolean(object: JsonObject, key: string, path = ''): boolean | undefined {

@@ -50,7 +50,7 @@ export async function untilAnswered<T>(
 
 /**
  * Asks the store, and waits out another's lock. Of several tries only the one that succeeds changes anything. Where the
- * application decides who may own, it is asked first.
+ * application decides who may own, it is asked first, under the lock for who comes first.
  * @throws HoldfastError `forbidden` when it says no to more than a subscription, which goes on as a watcher's;
  * `application_unavailable`, `session_busy`, `store_unavailable`
  */
@@ -70,7 +70,17 @@ export async function acquire(node: SessionNode, wish: Wish): Promise<Acquired> 
   if (!access.mustAsk(subscriber, 'own', sessionId)) return approve('');
   // Many may come to watch a session that has an owner: only who may become the owner keeps others waiting.
   const canBeTaken = presentedToken !== undefined || (await deps.store.read(sessionId)).state === 'free';
-  return canBeTaken ? deps.lock.withLock(sessionId, BUSY_WAIT_MS, approve) : approve('');
+  if (!canBeTaken) return approve('');
+  let isFirst = false;
+  const approveFirst = (lockValue: string) => {
+    isFirst = true;
+    return approve(lockValue);
+  };
+  return deps.lock.withLock(sessionId, 0, approveFirst).catch((error: unknown) => {
+    if (isFirst) throw error;
+    // Somebody else is asked about: this one's answer is fetched meanwhile, and its claim waits for the lock.
+    return approve('');
+  });
 }
 
 /** The session as a watcher finds it. `watcher`: is to be put on the list for `oldest_watcher`. */

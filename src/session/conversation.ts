@@ -107,7 +107,14 @@ export class Conversation {
 
   /** @param limit 1 to 1,000 @throws HoldfastError `store_unavailable` */
   async history(sessionId: string, range: HistoryRange, limit: number): Promise<HistoryPage> {
-    const { state, entries } = await this.#node.deps.messages.read(sessionId, range, limit);
+    const { messages } = this.#node.deps;
+    let read = await messages.read(sessionId, range, limit);
+    if (read.state.epoch === '') {
+      // The session gets its first position: the caller is to have one that a subscription can begin with.
+      await messages.states([sessionId]);
+      read = await messages.read(sessionId, range, limit);
+    }
+    const { state, entries } = read;
     return {
       session_id: sessionId,
       messages: entries.map(storedMessage),
@@ -143,7 +150,7 @@ export class Conversation {
     if (access.allows(subscriber, right, sessionId)) return;
     await access.ensure(subscriber, sessionId, right);
     if (access.allows(subscriber, right, sessionId)) return;
-    throw new HoldfastError('forbidden', `no right to ${right} in this session`);
+    throw noRightTo(right);
   }
 
   /**
@@ -172,11 +179,14 @@ export class Conversation {
     const about = { ownerEpoch: epoch, principal: exposePrincipals ? subscriber.principal : undefined };
     let tail = messageTail(about, sentText);
     let bytes = this.#measure(sessionId, tail);
-    const retryAfterMs = sendsPerSecond > 0 ? this.#quota.take(lease, sendsPerSecond, deps.clock.monotonicMs()) : 0;
+    const retryAfterMs = sendsPerSecond > 0 ? this.#quota.take(sessionId, sendsPerSecond, deps.clock.monotonicMs()) : 0;
     if (retryAfterMs > 0) throw new HoldfastError('rate_limited', 'the owner sends too much', { retryAfterMs });
     const idempotency = idempotencyOf(message.idempotency_key, sentText, 'send', sessionId, subscriber.principal);
     if (asks.message) {
-      const requestId = idempotency?.hash ?? crypto.randomUUID();
+      const { idempotency_key: key } = message;
+      // Of the payload too: whoever remembers an answer by it must not give that for a message that nobody has seen.
+      const requestId =
+        key === undefined ? crypto.randomUUID() : sha256('asked', sessionId, subscriber.principal, key, sentText);
       tail = messageTail(about, payloadText(await this.#accepted(lease, sent, requestId)));
       bytes = this.#measure(sessionId, tail);
     }
@@ -201,10 +211,13 @@ export class Conversation {
     return turn;
   }
 
-  /** The connection may have lost the session, or taken it anew, while it waited. */
+  /** The connection may have lost the session, or taken it anew, or lost its right to send, while it waited. */
   #requireStill(lease: Lease): void {
-    if (confirmedLease(this.#node, lease.subscriber, lease.sessionId) === lease) return;
-    throw new HoldfastError('not_owner', 'the session has changed owner');
+    const { subscriber, sessionId } = lease;
+    if (confirmedLease(this.#node, subscriber, sessionId) !== lease) {
+      throw new HoldfastError('not_owner', 'the session has changed owner');
+    }
+    if (!this.#node.access.allows(subscriber, 'send', sessionId)) throw noRightTo('send');
   }
 
   async #publish(message: NewMessage & { session_id: string }): Promise<Published> {
@@ -266,6 +279,10 @@ const REFUSALS: Readonly<Record<Refusal, string>> = {
   idempotency_conflict: 'the idempotency key belongs to another message',
   history_full: 'the history has no room for the message',
 };
+
+function noRightTo(right: Right): HoldfastError {
+  return new HoldfastError('forbidden', `no right to ${right} in this session`);
+}
 
 function payloadOf(message: Payload): Payload {
   return 'bytes' in message ? { bytes: message.bytes } : { data: message.data };

@@ -172,7 +172,7 @@ export class Hub {
     for (const subscriber of channel.subscribers.keys()) {
       if (!to(subscriber)) continue;
       frame ??= wholeFrame(this.#context.frames, message);
-      subscriber.sendFrames(frame);
+      subscriber.sendFrame(frame);
     }
   }
 

@@ -8,6 +8,7 @@ const MAX_REQUEST_BYTES = 256 * 1024;
 /** Waiting or under way. */
 const MAX_SESSION_ITEMS = 1_000;
 const MAX_SESSION_BYTES = 4 * 1024 * 1024;
+const MAX_NODE_ITEMS = 100_000;
 const MAX_NODE_BYTES = 64 * 1024 * 1024;
 const RETRY_MS = 250;
 const GIVE_UP_MS = 10_000;
@@ -47,6 +48,7 @@ interface Queue {
 export class MessageWriter {
   readonly #options: MessageWriterOptions;
   readonly #queues = new Map<string, Queue>();
+  #items = 0;
   #bytes = 0;
   /** One count for all sessions: it only has to rise for each of them. */
   #sequence = 0;
@@ -65,6 +67,7 @@ export class MessageWriter {
     const isFull =
       queue.waiting.length >= MAX_SESSION_ITEMS ||
       queue.bytes + bytes > MAX_SESSION_BYTES ||
+      this.#items >= MAX_NODE_ITEMS ||
       this.#bytes + bytes > MAX_NODE_BYTES;
     if (isFull) {
       const details = { retryAfterMs: FULL_RETRY_MS };
@@ -73,6 +76,7 @@ export class MessageWriter {
     return new Promise((resolve, reject) => {
       queue.waiting.push({ item, bytes, resolve, reject });
       queue.bytes += bytes;
+      this.#items++;
       this.#bytes += bytes;
       if (this.#queues.has(sessionId)) return;
       this.#queues.set(sessionId, queue);
@@ -124,6 +128,7 @@ export class MessageWriter {
 
   #remove(queue: Queue, count: number): Waiting[] {
     const removed = queue.waiting.splice(0, count);
+    this.#items -= removed.length;
     for (const { bytes } of removed) {
       queue.bytes -= bytes;
       this.#bytes -= bytes;

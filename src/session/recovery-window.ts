@@ -31,7 +31,8 @@ export type Loaded = Pick<FrameRun, 'chunk'> | 'trimmed' | 'moved';
  */
 export class RecoveryWindow {
   readonly #source: RecoverySource;
-  readonly #single = new Map<number, Promise<Loaded>>();
+  /** By epoch and offset: an answer from before a failover is of no use to who is beyond it. */
+  readonly #single = new Map<string, Promise<Loaded>>();
   /** Undefined while nobody recovers. Ends at the live stream's position. */
   #run: FrameRun | undefined;
   /** Where the furthest behind is. */
@@ -113,16 +114,17 @@ export class RecoveryWindow {
   }
 
   #readSingle(offset: number): Promise<Loaded> {
-    let reading = this.#single.get(offset);
+    const { epoch } = this.#source.position();
+    const key = `${epoch}:${offset}`;
+    let reading = this.#single.get(key);
     if (reading === undefined) {
-      reading = this.#readAfter(offset).finally(() => this.#single.delete(offset));
-      this.#single.set(offset, reading);
+      reading = this.#readAfter(epoch, offset).finally(() => this.#single.delete(key));
+      this.#single.set(key, reading);
     }
     return reading;
   }
 
-  async #readAfter(offset: number): Promise<Loaded> {
-    const { epoch } = this.#source.position();
+  async #readAfter(epoch: string, offset: number): Promise<Loaded> {
     const read = await this.#source.read({ after: offset }, READ_LIMIT);
     if (read === undefined || read.state.epoch !== epoch || read.state.top <= offset) return 'moved';
     if (read.entries[0]?.offset !== offset + 1) return 'trimmed';

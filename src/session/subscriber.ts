@@ -19,7 +19,9 @@ export interface Subscriber {
   /** Bytes that were sent and that the peer's network has not taken yet. */
   readonly queuedBytes: number;
   send(message: ServerMessage): void;
-  /** Whole WebSocket frames, ready to be written. The same buffer goes to many: it must not be changed. */
+  /** A whole WebSocket frame, ready to be written with what else this turn brings. */
+  sendFrame(frame: Buffer): void;
+  /** Frames that were gathered over a turn: written at once. The same buffer goes to many, and must not be changed. */
   sendFrames(frames: Buffer): void;
   /** Calls back once, in a later turn, when `queuedBytes` is zero; never after the connection has closed. */
   onDrained(callback: () => void): void;

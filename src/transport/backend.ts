@@ -23,7 +23,10 @@ export function backendGuard(apiKeyHashes: readonly Buffer[]): BackendGuard {
     let known = false;
     // Every key is compared in full, so that time tells nothing about them.
     for (const hash of apiKeyHashes) known = timingSafeEqual(hash, presented) || known;
-    if (!known) throw new HoldfastError('unauthorized', 'Backend routes need Authorization: Bearer <API key>');
+    if (known) return;
+    const why =
+      apiKeyHashes.length === 0 ? 'This gateway has no API key' : 'Backend routes need Authorization: Bearer <API key>';
+    throw new HoldfastError('unauthorized', why);
   };
 }
 

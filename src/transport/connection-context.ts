@@ -6,6 +6,7 @@ import type { SessionsApi } from './sessions-api.js';
 import type { TransportTelemetry } from './telemetry.js';
 import type { TimerWheel } from './timer-wheel.js';
 import type { BucketLimits } from './token-bucket.js';
+import type { TurnCork } from './turn-cork.js';
 
 /** Bounds of one connection. */
 export interface ConnectionLimits {
@@ -36,6 +37,9 @@ export interface ConnectionContext {
   sessions: SessionsApi;
   limits: ConnectionLimits;
   wheel: TimerWheel;
+  turnCork: TurnCork;
+  /** Of the frames with messages that wait or are under way. */
+  pending: { bytes: number };
   /** What is to be done for connections that are gone. */
   departures: TurnQueue;
   clock: Clock;

@@ -17,7 +17,7 @@ import type { LiveCredential } from './live-credential.js';
 import { NO_SLOT, type WheelItem } from './timer-wheel.js';
 
 /** The upgraded TCP or TLS stream. Heartbeats look at what it read: any inbound byte is a sign of life. */
-type Stream = Pick<Socket, 'bytesRead' | 'write' | 'writableLength'>;
+type Stream = Pick<Socket, 'bytesRead' | 'cork' | 'uncork' | 'write' | 'writableCorked' | 'writableLength'>;
 
 /** How long a connection that leaves waits for a store that is away. */
 const LEAVE_PATIENCE_MS = 1_000;
@@ -153,10 +153,20 @@ export class Connection implements Subscriber, WheelItem {
   }
 
   send(message: ServerMessage): void {
-    if (this.#open) this.sendFrames(textFrame(encode(message)));
+    if (this.#open) this.sendFrame(textFrame(encode(message)));
+  }
+
+  sendFrame(frame: Buffer): void {
+    this.#context.turnCork.cork(this.#stream);
+    this.#write(frame);
   }
 
   sendFrames(frames: Buffer): void {
+    this.#write(frames);
+    this.#stream.uncork();
+  }
+
+  #write(frames: Buffer): void {
     // After the close frame, which ws sends by itself when the peer closes, nothing may follow (RFC 6455 section 5.5.1).
     if (!this.#open || this.#socket.readyState !== WebSocket.OPEN) return;
     // All data frames are written here and ws only writes control frames, so it keeps nothing back.

@@ -12,6 +12,13 @@ import { TokenBucket } from './token-bucket.js';
 /** Debt, as a multiple of the burst, beyond which a connection that ignores `rate_limited` is closed. */
 const MAX_DEBT_BURSTS = 4;
 
+/**
+ * Of frames with messages that wait or are under way, of a connection and of a node. What was parsed may take up 20 times
+ * as much.
+ */
+const MAX_PENDING_BYTES = 1024 * 1024;
+const MAX_NODE_PENDING_BYTES = 32 * 1024 * 1024;
+
 /** To whom an error belongs. */
 export interface Echo {
   id?: string | undefined;
@@ -25,6 +32,9 @@ export class Inbox {
   #batchBucket: TokenBucket | undefined = undefined;
   #badFrames = 0;
   #pending = 0;
+  #pendingBytes = 0;
+  /** Of the frame in hand. */
+  #frameBytes = 0;
   /** Of each session that has requests pending, and of none. */
   readonly #lines = new Map<string | undefined, RequestLine>();
 
@@ -37,6 +47,7 @@ export class Inbox {
   /** @param text undefined for a binary frame */
   receive(text: string | undefined): void {
     const decoded = text === undefined ? undefined : decodeFrame(text);
+    this.#frameBytes = text?.length ?? 0;
     const waitMs = this.#charge();
     if (!this.#connection.open) return;
     if (decoded === undefined) {
@@ -58,12 +69,15 @@ export class Inbox {
    * wait. An error that `work` throws is sent as the answer.
    */
   enqueue(sessionId: string | undefined, id: string | undefined, work: () => Promise<void>): void {
-    this.#enqueue({ id, session_id: sessionId }, work, false);
+    this.#enqueue({ id, session_id: sessionId }, work, false, 0);
   }
 
-  /** As `enqueue`, but it does not wait for earlier ones that came in this way. They are started in their order. */
+  /**
+   * As `enqueue`, for the frame in hand, but it does not wait for earlier ones that came in this way. They are started in
+   * their order.
+   */
   enqueueShared(sessionId: string, id: string | undefined, work: () => Promise<void>): void {
-    this.#enqueue({ id, session_id: sessionId }, work, true);
+    this.#enqueue({ id, session_id: sessionId }, work, true, this.#frameBytes);
   }
 
   /** @throws HoldfastError `too_many_subscriptions` */
@@ -86,13 +100,25 @@ export class Inbox {
     });
   }
 
-  #enqueue(echo: Echo, work: () => Promise<void>, shared: boolean): void {
-    if (this.#pending >= this.#context.limits.maxPendingRequests) {
+  #enqueue(echo: Echo, work: () => Promise<void>, shared: boolean, bytes: number): void {
+    if (this.#pending >= this.#context.limits.maxPendingRequests || !this.#hasRoom(bytes)) {
       this.fail(new HoldfastError('rate_limited', 'Too many requests are pending', { retryAfterMs: 100 }), echo);
       return;
     }
     this.#pending += 1;
-    this.#lineOf(echo.session_id).add({ shared, perform: () => this.#perform(echo, work) });
+    this.#count(bytes);
+    this.#lineOf(echo.session_id).add({ shared, perform: () => this.#perform(echo, work, bytes) });
+  }
+
+  /** One alone is as large as a frame may be. */
+  #hasRoom(bytes: number): boolean {
+    const fits = this.#pendingBytes === 0 || this.#pendingBytes + bytes <= MAX_PENDING_BYTES;
+    return bytes === 0 || (fits && this.#context.pending.bytes + bytes <= MAX_NODE_PENDING_BYTES);
+  }
+
+  #count(bytes: number): void {
+    this.#pendingBytes += bytes;
+    this.#context.pending.bytes += bytes;
   }
 
   #lineOf(sessionId: string | undefined): RequestLine {
@@ -144,7 +170,7 @@ export class Inbox {
     this.fail(new HoldfastError('rate_limited', 'Too many frames', { retryAfterMs }), { id: message.id, session_id });
   }
 
-  async #perform(echo: Echo, work: () => Promise<void>): Promise<void> {
+  async #perform(echo: Echo, work: () => Promise<void>, bytes: number): Promise<void> {
     try {
       if (this.#connection.open) await work();
     } catch (error) {
@@ -156,6 +182,7 @@ export class Inbox {
       this.fail(new HoldfastError('internal', 'The node failed to handle this'), echo);
     } finally {
       this.#pending -= 1;
+      this.#count(-bytes);
     }
   }
 }

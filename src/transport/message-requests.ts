@@ -60,10 +60,7 @@ function item(given: JsonObject, path: string, key: string | undefined, pathsSes
   if (pathsSession !== undefined && (named ?? pathsSession) !== pathsSession) refuse(field, 'that of the path');
   const ephemeral = optionalBoolean(given, 'ephemeral', path);
   const idempotencyKey = optionalText(given, 'idempotency_key', IDEMPOTENCY_KEY, path) ?? key;
-  const idempotencyMs = optionalInteger(given, 'idempotency_ms', 1_000, path);
-  if (idempotencyMs !== undefined && idempotencyMs > MAX_IDEMPOTENCY_MS) {
-    refuse(`${path}idempotency_ms`, `an integer from 1000 to ${MAX_IDEMPOTENCY_MS}`);
-  }
+  const idempotencyMs = optionalInteger(given, 'idempotency_ms', 1_000, path, MAX_IDEMPOTENCY_MS);
   const expectedOwnerEpoch = optionalInteger(given, 'expected_owner_epoch', 0, path);
   const expectedOffset = optionalInteger(given, 'expected_offset', 0, path);
   return {

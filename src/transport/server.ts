@@ -15,6 +15,7 @@ import type { OriginPolicy } from './origin.js';
 import type { SessionsApi } from './sessions-api.js';
 import type { TransportTelemetry } from './telemetry.js';
 import { TimerWheel } from './timer-wheel.js';
+import { TurnCork } from './turn-cork.js';
 import { upgradeListener } from './upgrade.js';
 
 export interface GatewayServerOptions {
@@ -102,7 +103,9 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
     trusted: trustedProxies(options.trustedProxies),
     addresses,
     wheel,
+    pending: { bytes: 0 },
     departures: new TurnQueue(),
+    turnCork: new TurnCork(),
     unavailable,
     refused,
     onOpen(connection) {

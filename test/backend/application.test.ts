@@ -97,6 +97,8 @@ describe('the application is asked', () => {
     [200, { accept: 'yes' }],
     [200, { accept: true, bytes: 'not base64' }],
     [200, { accept: true, bytes: 'aGk=', data: 1 }],
+    // What the gateway could not pass on, which is not the owner's fault.
+    [200, { accept: true, data: JSON.parse('['.repeat(200) + ']'.repeat(200)) }],
     [204, ''],
     [400, { accept: false }],
     [503, { accept: true }],

@@ -45,6 +45,22 @@ test('hooks with one URL stand and fall together, those with another do not', as
   expect(fine.received.map(({ body }) => body['type'])).toEqual(['session.signal']);
 });
 
+test('events that are refused, at the URL of all hooks, cost no right and no message', async () => {
+  const server = await hookServer((hook, response, request) => {
+    const isEvent = hook.body['type'] === 'session.signal';
+    return answer(isEvent ? 500 : 200, { allow: [], accept: true })(hook, response, request);
+  });
+  const { url } = server;
+  const { application, start, told } = backendOf({ authorizeUrl: url, messageUrl: url, eventsUrl: url });
+  start();
+  const sessions = Array.from({ length: 10 }, (_, i) => `chat:${i}`);
+  for (const sessionId of sessions) await application.signalled({ ...CALLER, sessionId }, { data: 'stop' });
+  await until(() => told.filter((word) => word === 'events refused').length >= 5);
+  expect(await application.authorize(CALLER)).toMatchObject({ allow: [] });
+  const message = { ...CALLER, ownerEpoch: 1, payload: { data: 1 }, requestId: 'req_1' };
+  expect(await application.accept(message)).toEqual({ data: 1 });
+});
+
 test('a URL without a secret is refused, nothing at all is not', async () => {
   expect(() => backendOf({ eventsUrl: 'http://127.0.0.1:1/', secrets: [] })).toThrow(TypeError);
   const { application, outbox, start, close } = backendOf({ secrets: [] });

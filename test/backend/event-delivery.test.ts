@@ -122,6 +122,20 @@ describe('events', () => {
     expect(lastGood).toBeLessThan(thirdBad);
   });
 
+  test.each([500, 302])('are not given up while the application answers all of them with %i', async (status) => {
+    const outbox = memory();
+    const [subject] = subjectsOf(1) as [string];
+    let calls = 0;
+    const server = await hookServer((hook, response, request) =>
+      answer(++calls < 7 ? status : 200)(hook, response, request),
+    );
+    await fill(outbox, [subject], 1);
+    const { told } = deliver(outbox, server.url, { pace: { maxAttempts: 6 } });
+    await until(async () => (await outbox.backlog()).waiting === 0);
+    expect(told.at(-1)).toBe('delivered session.signal');
+    expect((await outbox.backlog()).dead).toBe(0);
+  });
+
   test('become dead letters after so many attempts, and the next one goes', async () => {
     const outbox = memory();
     const [subject] = subjectsOf(1) as [string];

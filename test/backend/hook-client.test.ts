@@ -42,19 +42,14 @@ describe('a call', () => {
     expect(server.connections()).toBe(2);
   });
 
-  test.each<[string, Parameters<typeof hookServer>[0], string, boolean]>([
-    [
-      'a redirect',
-      (_, response) => void response.writeHead(307, { location: 'http://127.0.0.1:1/' }).end(),
-      'refused',
-      false,
-    ],
-    ['500', answer(500, 'no'), 'refused', false],
-    ['503', answer(503), 'refused', true],
-    ['404', answer(404), 'refused', false],
-    ['an answer of more than 64 KiB', answer(200, 'x'.repeat(65_537)), 'no_answer', true],
-    ['an answer that never begins', () => {}, 'no_answer', true],
-    ['an answer that never ends', (_, response) => void response.writeHead(200).write('{'), 'no_answer', true],
+  test.each<[string, Parameters<typeof hookServer>[0], string]>([
+    ['a redirect', (_, response) => void response.writeHead(307, { location: 'http://127.0.0.1:1/' }).end(), 'refused'],
+    ['500', answer(500, 'no'), 'refused'],
+    ['503', answer(503), 'refused'],
+    ['404', answer(404), 'refused'],
+    ['an answer of more than 64 KiB', answer(200, 'x'.repeat(65_537)), 'no_answer'],
+    ['an answer that never begins', () => {}, 'no_answer'],
+    ['an answer that never ends', (_, response) => void response.writeHead(200).write('{'), 'no_answer'],
     [
       'a connection that breaks in the middle of the answer',
       (_, response) => {
@@ -62,15 +57,18 @@ describe('a call', () => {
         setTimeout(() => response.destroy(), 20);
       },
       'no_answer',
-      true,
     ],
-    ['no HTTP', (_hook, _response, { socket }) => void socket.end('what?\r\n\r\n'), 'no_answer', true],
-  ])('fails on %s', async (_name, handler, outcome, away) => {
+    [
+      'a switch to another protocol',
+      (_hook, _response, { socket }) => void socket.end('HTTP/1.1 101 On\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'),
+      'no_answer',
+    ],
+    ['no HTTP', (_hook, _response, { socket }) => void socket.end('what?\r\n\r\n'), 'no_answer'],
+  ])('fails on %s', async (_name, handler, outcome) => {
     const server = await hookServer(handler);
     const { hook, told } = hookClient(server.url);
     const startMs = performance.now();
     const error = await failureOf(hook.call('id-1', '{}', ok));
-    expect(error.away).toBe(away);
     expect(error.message).not.toContain('127.0.0.1');
     expect(told).toEqual([`events ${outcome}`]);
     expect(performance.now() - startMs).toBeLessThan(1_500);
@@ -81,13 +79,13 @@ describe('a call', () => {
     const server = await hookServer(answer(200));
     server.close();
     const { hook } = hookClient(server.url);
-    expect(await failureOf(hook.call('id-1', '{}', ok))).toMatchObject({ message: 'ECONNREFUSED', away: true });
+    expect(await failureOf(hook.call('id-1', '{}', ok))).toMatchObject({ message: 'ECONNREFUSED' });
   });
 
   test('tells an answer that cannot be used', async () => {
     const server = await hookServer(answer(200, '<html>'));
     const { hook, told } = hookClient(server.url);
-    expect((await failureOf(hook.call('id-1', '{}', () => undefined))).away).toBe(false);
+    await failureOf(hook.call('id-1', '{}', () => undefined));
     expect(told).toEqual(['events garbage']);
   });
 
@@ -140,7 +138,7 @@ describe('after five failures in a row', () => {
   test('nothing is sent for a second, then one probe, then for two seconds and so on up to 30', async () => {
     const { hook, server, clock, fail, told, changes } = await failing();
     expect(changes).toEqual([true]);
-    expect(await fail()).toMatchObject({ away: true, retryAfterMs: 1_000 });
+    expect(await fail()).toMatchObject({ retryAfterMs: 1_000 });
     expect(told.at(-1)).toBe('events skipped');
     expect(server.received).toHaveLength(5);
     const waits = [];

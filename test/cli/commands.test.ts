@@ -1,11 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { decodeJwt, jwtVerify } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { parseHookSecrets } from '../../src/config/hook-settings.js';
 import { SETTING_NAMES } from '../../src/config.js';
 import { parseSigningKeys } from '../../src/login/access-token.js';
+import { testRedis } from '../support/redis.js';
 import { holdfast } from './run-holdfast.js';
 
 /** `NAME=value` lines as an environment. */
@@ -44,6 +46,35 @@ describe('keygen', () => {
   it('prints a secret for requests to the application', async () => {
     const { stdout } = await holdfast(['keygen', '--hook-secret']);
     expect(parseHookSecrets(environmentOf(stdout)['HOLDFAST_HOOK_SECRET'] ?? '')).toHaveLength(1);
+  });
+});
+
+describe('print-script', () => {
+  it('prints a script and keys that publish a message by themselves', async () => {
+    const { url, prefix } = testRedis();
+    const options = ['--redis-url', url, '--redis-prefix', prefix];
+    const [script, keys] = await Promise.all([
+      holdfast(['print-script', ...options]),
+      holdfast(['print-script', ...options, '--keys', 'chat:42']),
+    ]);
+    expect(script.stderr + keys.stderr).toBe('');
+    const redis = new Redis(url);
+    try {
+      const names = keys.stdout.trim().split('\n');
+      const publish = (sequence: number, tail: string) =>
+        redis.eval(script.stdout, 3, ...names, 'w', sequence, 10, 10_000, 60_000, 0, 's', '', '', '', '', '', tail);
+      expect(await publish(1, ',"data":1}')).toMatch(/^\d+\t1\ta1$/);
+      expect(await publish(1, ',"data":1}')).toMatch(/^\d+\t1\ta1$/);
+      expect(await publish(2, ',"data":2}')).toMatch(/^\d+\t2\ta2$/);
+      expect(await redis.xlen(names[2] ?? '')).toBe(2);
+    } finally {
+      redis.disconnect();
+    }
+  });
+
+  it('refuses what is no session id', async () => {
+    const { code, stderr } = await holdfast(['print-script', '--keys', 'no spaces']);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('--keys must be')]);
   });
 });
 
@@ -210,7 +241,7 @@ describe('usage', () => {
 
   it('without a command shows what there is', async () => {
     const { stdout, stderr } = await holdfast(['--help']);
-    for (const command of ['dev', 'serve', 'check-config', 'print-config', 'keygen', 'issue-token']) {
+    for (const command of ['dev', 'serve', 'check-config', 'print-config', 'print-script', 'keygen', 'issue-token']) {
       expect(stdout + stderr).toContain(command);
     }
     expect((await holdfast(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);

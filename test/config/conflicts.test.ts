@@ -76,7 +76,12 @@ describe('settings that do not fit together', () => {
     ],
     [{ namespaces: { chat: { rights: [] } } }, 'makes the rights of the file void'],
     [{ namespaces: { chat: { maxMessageBytes: 1_048_576, historyBytes: 4_194_304 } } }, '--send-queue-bytes (1048576)'],
-    [{ namespaces: { chat: { historyBytes: 131_071 } } }, '--history-bytes (131071) must be at least twice'],
+    [
+      { namespaces: { chat: { historyBytes: 131_071 } } },
+      'namespaces.chat.historyBytes (131071) must be at least twice',
+    ],
+    [{ historyBytes: 131_071 }, '--history-bytes (131071) must be at least twice'],
+    [{ namespaces: { chat: { maxMessageBytes: 524_289 } }, sendQueueBytes: 4_194_304 }, 'namespaces.chat.historyBytes'],
     [{ access: 'rules' }, 'allows nobody anything'],
     [{ rights: [RULE] }, 'makes the rights of the file void'],
     [{ port: 9090 }, 'both 9090'],

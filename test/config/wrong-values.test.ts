@@ -150,7 +150,10 @@ const WRONG: Record<SettingName, [value: unknown, allowed: string][]> = {
   historyBytes: [[1_023, 'integer from 1024']],
   historyAgeMs: [[999, 'integer from 1000']],
   historyWhenFull: [['drop_newest', 'one of drop_oldest, refuse']],
-  maxMessageBytes: [[0, 'integer from 1024']],
+  maxMessageBytes: [
+    [0, 'integer from 1024'],
+    [1_048_577, 'to 1048576'],
+  ],
   sendsPerSecond: [[-1, 'integer from 0 to 100000']],
   presence: [['yes', 'true or false']],
   namespaces: [

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { partitionOf as partitionOfSession } from '../../src/store/redis/partitions.js';
 import { testRedis } from '../support/redis.js';
 import { LONG_MS, requestsFor, sweepAll } from './harness.js';
 import { outboxContract } from './outbox.contract.js';
-import { newLogin, partitionOf } from './outbox-harness.js';
+import { newLogin, partitionOf, waitingFor } from './outbox-harness.js';
 import { redisOutbox } from './outbox-redis-harness.js';
 
 outboxContract('Redis', ({ sessionIdleMs = 0 } = {}) => redisOutbox(testRedis().url, { sessionIdleMs }));
@@ -64,5 +65,33 @@ test('what was read and is lost from a full stream is forgotten; a dead letter s
       ['reason', 'status 500'],
     ),
   );
+  await close();
+});
+
+test('what cannot be read is a dead letter, and holds nothing up', async () => {
+  const { connection, outbox, close } = await redisOutbox(testRedis().url, { sessionIdleMs: 0 });
+  const key = connection.keys.outbox(0);
+  await connection.commands.xadd(key, '*', 'session', 'test:1', 'ownership', 'o\t1');
+  await connection.commands.xadd(key, '*', 'type', 'session.signal', 'subject', 'test:1', 'fields', '{');
+  await connection.commands.xadd(key, '*', 'future', 'kind');
+  const last = await connection.commands.xadd(key, '*', 'type', 'session.signal', 'subject', 'test:1', 'fields', '{}');
+  await outbox.acquire(0, 'first', LONG_MS);
+  expect((await outbox.read(0, 'first', 10, false)).map(({ id }) => id)).toEqual([`0-${last}`]);
+  const letters = (await connection.commands.xrange(connection.keys.outboxDead(0), '-', '+')) as [string, string[]][];
+  expect(letters.map(([, fields]) => fields.slice(2))).toEqual([
+    ['reason', 'unreadable', 'session', 'test:1', 'ownership', 'o\t1'],
+    ['reason', 'unreadable', 'type', 'session.signal', 'subject', 'test:1', 'fields', '{'],
+    ['reason', 'unreadable', 'future', 'kind'],
+  ]);
+  await close();
+});
+
+test('a session that became idle before that was switched off is told once, and forgotten', async () => {
+  const { connection, outbox, store, close } = await redisOutbox(testRedis().url, { sessionIdleMs: 0 });
+  const subject = `test:${randomUUID()}`;
+  await sweepAll(store);
+  await connection.commands.zadd(connection.keys.idle(partitionOfSession(subject)), 1, subject);
+  for (let sweep = 0; sweep < 3; sweep += 1) await sweepAll(store);
+  expect((await waitingFor(outbox, subject)).map(({ type }) => type)).toEqual(['session.idle']);
   await close();
 });

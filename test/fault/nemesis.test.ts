@@ -3,23 +3,13 @@ import { describe, expect, test } from 'vitest';
 import { ReturningOwner } from '../cluster/returning-owner.js';
 import { inspect, newSession, useCluster, watch } from '../cluster/use-cluster.js';
 import { violationsIn } from '../support/invariants.js';
+import { randomFrom } from '../support/random.js';
 import type { RawClient } from '../support/raw-client.js';
 import { redisCall } from '../support/redis-process.js';
 
 const FAULTS_MS = Number(process.env['HOLDFAST_TEST_FAULTS_MS'] ?? 10_000);
 const SEED = Number(process.env['HOLDFAST_TEST_SEED'] ?? Date.now() % 1_000_000);
 const OWNERS = 12;
-
-/** Mulberry32: the same faults in the same order for the same seed. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 describe('random faults', () => {
   const cluster = useCluster({ nodes: 3, graceMs: 2_000, proxied: true, args: ['--drain-ms', '1000'] });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { connect, FakeApplication } from './conversation-harness.js';
 import { startDomain } from './domain-harness.js';
@@ -29,6 +30,27 @@ describe('a session whose rights the application gives', () => {
     await expect.poll(() => bob.of('message')).toMatchObject([{ offset: 1, data: 'hi' }]);
     expect([alice.last('subscribe_ack').owner, bob.last('subscribe_ack').owner]).toEqual([true, false]);
     expect(application.asked.map(({ principal }) => principal)).toEqual(['alice', 'bob', 'carol']);
+  });
+
+  it('goes to the first that is asked about, and keeps no other waiting', async () => {
+    const { sessions, application } = start();
+    const [alice, bob, carol] = [connect('alice'), connect('bob'), connect('carol')];
+    let answerAlice = () => {};
+    const slowly = new Promise<void>((resolve) => {
+      answerAlice = resolve;
+    });
+    application.authorize = async ({ principal }) => {
+      if (principal === 'alice') await slowly;
+      return { allow: principal === 'carol' ? ['watch'] : ['watch', 'own'], ttlMs: 30_000 };
+    };
+    const first = sessions.subscribe(alice, { session_id: S }, undefined);
+    await sleep(20);
+    const second = sessions.subscribe(bob, { session_id: S }, undefined);
+    await sessions.subscribe(carol, { session_id: S }, undefined);
+    expect(carol.last('subscribe_ack').state).toBe('free');
+    answerAlice();
+    await Promise.all([first, second]);
+    expect([alice, bob].map((subscriber) => subscriber.last('subscribe_ack').owner)).toEqual([true, false]);
   });
 
   it('is free again when its owner loses the right, and closed to who may not watch any more', async () => {

@@ -111,6 +111,25 @@ describe('a message of the owner', () => {
     expect(await stored(S)).toHaveLength(9);
   });
 
+  it('is one of so many a second also of who lets the session go and takes it again', async () => {
+    const { conversation, own, node, stored, clock, alice } = start({ sendsPerSecond: 2 });
+    const taken = async () => {
+      const lease = node.leases.of(S, alice);
+      if (lease !== undefined) node.depart(lease, { release: 'released' });
+      await node.departures.settled();
+      await own(alice, S);
+    };
+    for (let sent = 0; sent < 2; sent++) {
+      await taken();
+      await conversation.send(alice, send(sent));
+    }
+    await taken();
+    await expect(conversation.send(alice, send('x'))).rejects.toMatchObject({ code: 'rate_limited' });
+    clock.advance(500);
+    await conversation.send(alice, send('y'));
+    expect(await stored(S)).toHaveLength(3);
+  });
+
   it('is the same message under the same key, over another connection and after another owner', async () => {
     const { conversation, own, leave, stored, alice, bob, counted } = start();
     await own(alice, S);

@@ -67,6 +67,10 @@ export class FakeSubscriber implements Subscriber {
     if (this.open) this.frames.push(message);
   }
 
+  sendFrame(frame: Buffer): void {
+    this.sendFrames(frame);
+  }
+
   sendFrames(frames: Buffer): void {
     if (!this.open) return;
     this.writes.push(frames);

@@ -34,22 +34,28 @@ interface Limits {
   lagBytes: number;
   maxCount: number;
   readLimit: number;
-  /** How many turns an answer of the store takes. */
-  slowness: number;
+  /** How many turns each answer of the store takes, in turn: a later one may come first. */
+  slowness: number[];
+  /** Whether the node keeps so much of other sessions that nothing is kept of this one. */
+  noWindow: boolean;
 }
 
 const limits = fc.record({
   lagBytes: fc.constantFrom(0, 300, 100_000),
   maxCount: fc.constantFrom(0, 5, 1_000),
   readLimit: fc.constantFrom(1, 3, 1_000),
-  slowness: fc.constantFrom(0, 1, 5),
+  slowness: fc.array(fc.constantFrom(0, 1, 5, 20), { minLength: 1, maxLength: 5 }),
+  noWindow: fc.boolean(),
 });
 
-async function run(steps: readonly Step[], { lagBytes, maxCount, readLimit, slowness }: Limits) {
+async function run(steps: readonly Step[], { lagBytes, maxCount, readLimit, slowness, noWindow }: Limits) {
   const world = startStream({ lagBytes, retention: { maxCount } });
   const { store, stream } = world;
   store.readLimit = readLimit;
-  store.reply = () => turns(slowness);
+  let answers = 0;
+  store.reply = () => turns(slowness[answers++ % slowness.length]);
+  const elsewhere = noWindow ? 64 * 1_048_576 : 0;
+  world.budget.bytes = elsewhere;
   const followers: Follower[] = [];
   const gone: Follower[] = [];
   const delayed: MessageBatch[] = [];
@@ -137,6 +143,7 @@ async function run(steps: readonly Step[], { lagBytes, maxCount, readLimit, slow
     if (tries > 20) await new Promise((resolve) => setTimeout(resolve, 10));
   }
   stream.close();
+  world.budget.bytes -= elsewhere;
   return { world, followers, gone, isDone };
 }
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { HoldfastError } from '../../src/protocol/errors.js';
 import type { SessionSettings } from '../../src/session/session-node.js';
-import { away, offsetsOf, SESSION, send, startTalk } from './conversation-harness.js';
+import { away, offsetsOf, rightsTo, SESSION, send, startTalk } from './conversation-harness.js';
 
 const S = SESSION;
 
@@ -80,6 +80,36 @@ describe("the application's say in an owner's message", () => {
     expect(third).not.toBe(first);
     expect(offsetsOf(alice)).toEqual([1, 1, 2]);
     expect(await stored(S)).toMatchObject([{ data: 'first' }, { data: 'third' }]);
+  });
+
+  it('is asked under another id for another payload under the same key', async () => {
+    const { conversation, own, application, stored, clock, alice, messages } = start(asks);
+    await own(alice, S);
+    const verdicts = new Map<string, unknown>();
+    // As a receiver that remembers its answers by the id.
+    application.decide = ({ payload, requestId }) => {
+      if (!verdicts.has(requestId) && 'data' in payload) verdicts.set(requestId, payload.data);
+      if (verdicts.get(requestId) !== 'nice') throw new HoldfastError('message_rejected', 'rude');
+      return payload;
+    };
+    await conversation.send(alice, send('nice', { idempotency_key: 'k' }));
+    await messages.remove(S);
+    clock.advance(1);
+    const rude = conversation.send(alice, send('rude', { idempotency_key: 'k' }));
+    await expect(rude).rejects.toMatchObject({ code: 'message_rejected' });
+    expect(await stored(S)).toEqual([]);
+  });
+
+  it('does not help who lost the right to send meanwhile, and is not asked for by who has', async () => {
+    const { conversation, own, application, appends, alice } = start(asks);
+    await own(alice, S);
+    application.before = async () => {
+      alice.rights = rightsTo('watch', 'own');
+    };
+    const sent = await Promise.allSettled([conversation.send(alice, send('a')), conversation.send(alice, send('b'))]);
+    expect(sent).toMatchObject([{ reason: { code: 'forbidden' } }, { reason: { code: 'forbidden' } }]);
+    expect(application.messages).toHaveLength(1);
+    expect(appends).toEqual([]);
   });
 
   it('does not help who lost the session meanwhile, and is not asked for by who has', async () => {

@@ -191,4 +191,15 @@ describe('a message writer', () => {
     for (let requests = 0; requests < 16; requests++) await store.accept();
     await room;
   });
+
+  it('takes at most 100,000 messages in all, however small', async () => {
+    for (let index = 0; index < 100_000; index++) void write('x', `s${index % 100}`, 1);
+    await expect(write('x', 'other', 1)).rejects.toMatchObject({ code: 'rate_limited' });
+    await turn();
+    await store.accept();
+    const room = write('x', 'other', 1);
+    await turn();
+    expect(store.requests.at(-1)).toMatchObject({ sessionId: 'other' });
+    void room;
+  });
 });

@@ -107,4 +107,26 @@ describe('what is read for those who missed something', () => {
     expect(world.budget.bytes).toBe(64 * MIB);
     world.budget.bytes = 0;
   });
+
+  it('is not what an earlier epoch had there, when that answer comes late', async () => {
+    start(200);
+    await turns();
+    // Nothing is kept: everybody is read for where it is.
+    world.budget.bytes = 64 * MIB;
+    let answer = () => {};
+    world.store.reply = () => new Promise<void>((resolve) => (answer = resolve));
+    const early = world.join({ epoch: world.store.state.epoch, offset: 100 });
+    await turns(3);
+    world.store.reply = async () => {};
+    world.store.failOver(1);
+    world.publish(2);
+    await turns();
+    const late = world.join({ epoch: world.store.state.epoch, offset: 100 });
+    await turns(3);
+    answer();
+    await turns();
+    expect(late.numbers).toEqual([201, 202]);
+    expect(early.notices).toEqual(['reset false']);
+    world.budget.bytes = 0;
+  });
 });

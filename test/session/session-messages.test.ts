@@ -117,6 +117,17 @@ describe('the messages of a session', () => {
     expect((await sessions.history(SID, { after: 0 }, 10)).messages).toEqual([]);
   });
 
+  it('can be read before there are any, and followed from there', async () => {
+    const { position, ...page } = await sessions.history('new', { before: Number.MAX_SAFE_INTEGER }, 10);
+    expect(page).toEqual({ session_id: 'new', messages: [], first_offset: 1 });
+    expect(position).toEqual({ epoch: expect.stringMatching(/^.+$/), offset: 0 });
+    await sessions.publish([{ session_id: 'new', data: 'first' }]);
+    const follower = new FakeSubscriber('follower');
+    await subscribe(follower, { session_id: 'new', since: position });
+    expect(follower.last('subscribe_ack')).toMatchObject({ position, recovered: true });
+    await seen(follower, ['first']);
+  });
+
   it('reach whoever is there although the bus loses some', async () => {
     const lossy = vi.spyOn(domain.bus, 'publish').mockResolvedValue();
     await publish('lost');

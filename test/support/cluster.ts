@@ -20,6 +20,8 @@ export interface ClusterOptions {
   proxied?: boolean;
   /** A Redis deployment that the caller runs; without it a private one is started. */
   redisUrl?: string;
+  /** The same, with a way of its own for each node. */
+  redisUrls?: readonly string[];
   redis?: PrivateRedisOptions;
   /** Further arguments of every node. */
   args?: readonly string[];
@@ -143,11 +145,12 @@ export class GatewayCluster {
   async #start(): Promise<void> {
     const { nodes: count = 3, args = [], env = {}, basePort } = this.#options;
     if (basePort !== undefined) await requireFree([basePort, ...portsOf(basePort, count)]);
-    if (this.#options.redisUrl === undefined) this.#redis = await startPrivateRedis(this.#options.redis);
+    const { redisUrl: sharedUrl, redisUrls } = this.#options;
+    if (sharedUrl === undefined && redisUrls === undefined) this.#redis = await startPrivateRedis(this.#options.redis);
     const redisPrefix = `hft-${randomUUID().slice(0, 8)}`;
     const ports = basePort === undefined ? await freePorts(2 * count) : portsOf(basePort, count);
     for (let i = 0; i < count; i += 1) {
-      const redisUrl = this.#options.redisUrl ?? (await this.#redisUrlOf(i));
+      const redisUrl = sharedUrl ?? redisUrls?.[i] ?? (await this.#redisUrlOf(i));
       const options = { nodeId: `n${i + 1}`, redisUrl, redisPrefix, graceMs: this.graceMs, args, env };
       const [port = 0, internalPort = 0] = ports.slice(2 * i);
       this.nodes.push(new GatewayProcess(options, port, internalPort));

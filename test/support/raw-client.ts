@@ -33,6 +33,8 @@ export interface ConnectOptions {
   ticket?: string;
   headers?: Record<string, string>;
   timeoutMs?: number;
+  /** Offers permessage-deflate. */
+  compress?: boolean;
 }
 
 interface Waiter {
@@ -87,11 +89,11 @@ export class RawClient {
    * @throws UpgradeRefused with the status of an upgrade that was answered with plain HTTP
    */
   static async open(url: string, options: ConnectOptions = {}): Promise<RawClient> {
-    const { origin, token, ticket, headers = {}, timeoutMs = TIMEOUT_MS } = options;
+    const { origin, token, ticket, headers = {}, timeoutMs = TIMEOUT_MS, compress = false } = options;
     const protocols = ticket === undefined ? [SUBPROTOCOL] : [SUBPROTOCOL, `holdfast.ticket.${ticket}`];
     const socket = new WebSocket(url, protocols, {
       handshakeTimeout: timeoutMs,
-      perMessageDeflate: false,
+      perMessageDeflate: compress,
       headers: { ...headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) },
       ...(origin !== undefined && { origin }),
     });

@@ -3,6 +3,7 @@ import { eventually, type PrivateRedis, redisCall, startPrivateRedis } from './r
 
 const SLOTS = 16_384;
 const ATTEMPTS = 3;
+const MAX_BATCHES = 100;
 
 export interface RedisCluster {
   /** `redis+cluster://` with every master. */
@@ -21,6 +22,24 @@ export async function startRedisCluster(masters = 3): Promise<RedisCluster> {
       if (attempt === ATTEMPTS) throw error;
     }
   }
+}
+
+/** Moves a slot with its keys to the next master, as a resharding tool does. @throws Error when they do not come to an end */
+export async function moveSlot({ masters }: RedisCluster, slot: number): Promise<void> {
+  const [any] = masters;
+  const shards = (await redisCall(any?.port ?? 0, 'CLUSTER', 'SLOTS')) as [number, number, [string, number, string]][];
+  const [, from = 0, fromId = ''] = shards.find(([first, last]) => first <= slot && slot <= last)?.[2] ?? [];
+  const to = masters[(masters.findIndex(({ port }) => port === from) + 1) % masters.length]?.port ?? 0;
+  const toId = String(await redisCall(to, 'CLUSTER', 'MYID'));
+  await redisCall(to, 'CLUSTER', 'SETSLOT', slot, 'IMPORTING', fromId);
+  await redisCall(from, 'CLUSTER', 'SETSLOT', slot, 'MIGRATING', toId);
+  for (let batches = 1; ; batches += 1) {
+    const keys = (await redisCall(from, 'CLUSTER', 'GETKEYSINSLOT', slot, 100)) as string[];
+    if (keys.length === 0) break;
+    if (batches > MAX_BATCHES) throw new Error(`slot ${slot} still has ${keys.join(' ')}`);
+    await redisCall(from, 'MIGRATE', '127.0.0.1', to, '', 0, 1_000, 'KEYS', ...keys);
+  }
+  for (const { port } of masters) await redisCall(port, 'CLUSTER', 'SETSLOT', slot, 'NODE', toId);
 }
 
 async function form(masters: number): Promise<RedisCluster> {

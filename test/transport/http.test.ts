@@ -67,7 +67,8 @@ describe('backend routes', () => {
 
   it('refuse everyone where there is no key, and an empty one', async () => {
     const { port } = await startGateway({ apiKeyHashes: [] });
-    expect((await call(port, '/v1/sessions/s', { headers: KEY })).status).toBe(401);
+    const detail = 'This gateway has no API key';
+    expect(await call(port, '/v1/sessions/s', { headers: KEY })).toMatchObject({ status: 401, body: { detail } });
     expect((await call(port, '/v1/sessions/s', { headers: { authorization: 'Bearer ' } })).status).toBe(401);
   });
 

@@ -9,6 +9,7 @@ import type { ServerMessage } from '../../src/protocol/messages.js';
 import { authenticate } from '../../src/transport/authenticate.js';
 import { Connection, type GatewaySocket } from '../../src/transport/connection.js';
 import { NO_SLOT, TimerWheel } from '../../src/transport/timer-wheel.js';
+import { TurnCork } from '../../src/transport/turn-cork.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { silent } from '../support/silent.js';
 import { fakeAuthentication } from './fake-logins.js';
@@ -25,6 +26,7 @@ class FakeSocket extends EventEmitter {
   closed: { code: number; reason: string; atMs: number } | undefined;
   bytesRead = 0;
   writableLength = 0;
+  readonly writableCorked = 0;
   readonly readyState = WebSocket.OPEN;
   readonly extensions = '';
   readonly #clock: FakeClock;
@@ -33,6 +35,10 @@ class FakeSocket extends EventEmitter {
     super();
     this.#clock = clock;
   }
+
+  cork(): void {}
+
+  uncork(): void {}
 
   write(frame: Buffer): boolean {
     this.frames.push(JSON.parse(frame.subarray(frame.indexOf('{')).toString()) as ServerMessage);
@@ -74,6 +80,8 @@ async function connect(principalOf: (fakes: Awaited<ReturnType<typeof fakeAuthen
       sessions,
       limits: LIMITS,
       wheel,
+      turnCork: new TurnCork(),
+      pending: { bytes: 0 },
       departures: new TurnQueue(),
       clock,
       log: silent,

@@ -99,6 +99,14 @@ describe('publishing', () => {
     ]);
   });
 
+  it.each([999, 300_001])('says how long a key may be remembered, which is not %d ms', async (idempotency_ms) => {
+    const { publish } = await start();
+    expect(await publish(ONE, { data: 1, idempotency_key: 'k', idempotency_ms })).toMatchObject({
+      status: 400,
+      body: { field: 'idempotency_ms', detail: expect.stringContaining('an integer from 1000 to 300000') },
+    });
+  });
+
   it.each<[string, HttpCall['headers'], string]>([
     ['another than in the body', { 'idempotency-key': 'x' }, 'idempotency_key'],
     ['with a space', { 'idempotency-key': 'a b' }, 'Idempotency-Key'],

@@ -86,6 +86,29 @@ describe('sends', () => {
     expect(await client.ask(send(5))).toMatchObject({ type: 'send_ack', id: '5' });
   });
 
+  it('wait as one large frame, or as 1 MiB of a connection and 32 MiB of all', async () => {
+    const { port, sessions } = await startGateway({ limits: { maxPayloadBytes: 2_000_000, maxPendingRequests: 256 } });
+    const gate = newGate();
+    sessions.gates.set('s', gate.promise);
+    const text = (bytes: number) => ({ data: 'x'.repeat(bytes) });
+    const large = await connected(port);
+    large.send(send(1, text(1_500_000)));
+    large.send(send(2, text(1)));
+    expect(await large.next()).toMatchObject({ code: 'rate_limited', id: '2', retry_after_ms: 100 });
+    // What carries no message is not measured.
+    expect(await large.ask({ type: 'claim', id: '3', session_id: 't' })).toMatchObject({ type: 'claim_ack' });
+    const others = await Promise.all(Array.from({ length: 33 }, () => connected(port)));
+    for (const [index, client] of others.entries()) {
+      for (const part of [1, 2]) client.send(send(part, text(500_000)));
+      const first = await client.ask({ type: 'ping' });
+      expect(first, `${index}`).toMatchObject(index < 32 ? { type: 'pong' } : { code: 'rate_limited', id: '1' });
+    }
+    gate.open();
+    expect(await answers(large, 1)).toEqual(['send_ack 1']);
+    for (const client of others.slice(0, 32)) expect(await answers(client, 2)).toEqual(['send_ack 1', 'send_ack 2']);
+    expect(await large.ask(send(4, text(900_000)))).toMatchObject({ type: 'send_ack', id: '4' });
+  });
+
   it('that wait are dropped when the connection closes', async () => {
     const { port, sessions, reports } = await startGateway();
     const client = await connected(port);

@@ -40,7 +40,13 @@ export class RedisOutbox implements Outbox {
   async read(partition: number, consumer: string, limit: number, known: boolean): Promise<OutboxEvent[]> {
     const args = [consumer, limit, known ? 1 : 0];
     const entries = (await this.#run('outbox-read', this.#leaseKeys(partition), args)) as Entry[];
-    return entries.map((entry) => eventOf(partition, entry));
+    const events: OutboxEvent[] = [];
+    for (const entry of entries) {
+      const event = eventOf(partition, entry);
+      if (event !== undefined) events.push(event);
+      else await this.#buryUnreadable(partition, entry);
+    }
+    return events;
   }
 
   async done(partition: number, eventIds: readonly string[]): Promise<void> {
@@ -82,6 +88,12 @@ export class RedisOutbox implements Outbox {
     return { waiting, dead };
   }
 
+  /** What another version wrote, perhaps: left where it is, nothing behind it would ever be read. */
+  async #buryUnreadable(partition: number, [id, , flat]: Entry): Promise<void> {
+    const keys = [this.#keys.outbox(partition), this.#keys.outboxDead(partition)];
+    await this.#run('outbox-bury', keys, [id, 'id', `${partition}-${id}`, 'reason', 'unreadable', ...flat]);
+  }
+
   get #keys() {
     return this.#connection.keys;
   }
@@ -100,20 +112,22 @@ function entryIdOf(eventId: string): string {
   return eventId.slice(eventId.indexOf('-') + 1);
 }
 
-function eventOf(partition: number, [id, attempts, flat]: Entry): OutboxEvent {
+function eventOf(partition: number, [id, attempts, flat]: Entry): OutboxEvent | undefined {
   const entry: Record<string, string> = {};
   for (let i = 0; i < flat.length; i += 2) entry[flat[i] ?? ''] = flat[i + 1] ?? '';
-  return { id: `${partition}-${id}`, ...toldBy(entry), atMs: Number(id.split('-', 1)[0]), attempts };
+  try {
+    return { id: `${partition}-${id}`, ...toldBy(entry), atMs: Number(id.split('-', 1)[0]), attempts };
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
-/** By who wrote the entry: a step on a session, a step on a login, or `add`. */
+/** By who wrote the entry: a step on a session, a step on a login, or `add`. @throws SyntaxError */
 function toldBy({ session, ownership, login, principal, reason, type, subject, fields }: Record<string, string>) {
   if (ownership !== undefined) return ownershipTold(decodeOwnership(session ?? '', ownership));
   if (session !== undefined) return idleTold(session);
   if (login !== undefined) return revocationTold(login, principal ?? '', reason ?? '');
-  return {
-    type: type as EventType,
-    subject: subject ?? '',
-    fields: JSON.parse(fields ?? '{}') as OutboxEvent['fields'],
-  };
+  if (type === undefined || subject === undefined) throw new SyntaxError('an event has too few fields');
+  return { type: type as EventType, subject, fields: JSON.parse(fields ?? '') as OutboxEvent['fields'] };
 }

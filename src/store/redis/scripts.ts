@@ -68,8 +68,13 @@ function resolve(file: string, included: Set<string> = new Set()): string {
   });
 }
 
+/** A script as Redis gets it. */
+export function scriptText(name: ScriptName, settings: ScriptSettings): string {
+  return resolve(`${name}.lua`).replace(CAPITALS, (word) => JSON.stringify(settings[word]) ?? word);
+}
+
 function load(name: ScriptName, settings: ScriptSettings): Script {
-  const source = resolve(`${name}.lua`).replace(CAPITALS, (word) => JSON.stringify(settings[word]) ?? word);
+  const source = scriptText(name, settings);
   return { source, sha1: createHash('sha1').update(source).digest('hex') };
 }
 

@@ -3,7 +3,7 @@
 -- KEYS: record, position, log, then for each item with a fingerprint the key of its idempotency hash, in their order
 -- ARGV: writer, sequence, most messages kept, most bytes kept, their greatest age in ms, '1' to refuse what there is no
 --   room for, then of each item: 's' (stored) or 'e' (ephemeral); owner's connection and epoch, '' for the application;
---   expected owner epoch or '', expected offset or '', fingerprint or '', tail
+--   expected owner epoch or '', expected offset or '', '<fingerprint>:<how long to know it, ms>' or '', tail
 -- Returns epoch, top and results, separated by tabs. Results: a word for each item, separated by spaces: a<offset>
 --   accepted, d<offset> duplicate, n not_owner, s stale_epoch, x offset_conflict, k idempotency_conflict, f history_full;
 --   none when a later request of the writer came before.

@@ -42,6 +42,7 @@ for _, id in ipairs(redis.call('ZRANGE', base .. 'idle', '-inf', now, 'BYSCORE',
   local state = redis.call('HGET', ARGV[1] .. id .. ':owner', 'state')
   -- A node that is told of no idle sessions may have given it away.
   if not state or state == 'free' then tell(base, 'session', id, 'idle', '1') end
-  not_idle(base, id)
+  -- Not by `not_idle`, which does nothing on a node that is told of none: it would tell again with each sweep.
+  redis.call('ZREM', base .. 'idle', id)
 end
 return reply
