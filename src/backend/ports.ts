@@ -58,7 +58,10 @@ export interface Outbox {
   /** Gives an event up: it goes to the partition's dead letters, of which the last 1,000 are kept. */
   bury(partition: number, event: OutboxEvent, reason: string): Promise<void>;
 
-  /** An event that belongs to no change of state. */
+  /**
+   * An event that belongs to no change of state.
+   * @throws HoldfastError `rate_limited` when half of the partition's room is taken: it must not push out the others
+   */
   add(event: Pick<OutboxEvent, 'type' | 'subject' | 'fields'>): Promise<void>;
 
   /** How many events wait, and how many are dead. */

@@ -1,7 +1,17 @@
 /** What the application is told of a change of state, as both stores write it. */
 import type { EventType, OutboxEvent } from '../backend/ports.js';
+import { HoldfastError } from '../protocol/errors.js';
 import { namespaceOf } from '../protocol/session-id.js';
 import type { OwnershipEvent } from '../session/ports.js';
+
+/** Of a partition; a full one loses its oldest. */
+export const MAX_EVENTS = 10_000;
+/** Events that belong to no change of state must leave the rest to those that do. */
+export const MAX_OTHER_EVENTS = MAX_EVENTS / 2;
+
+export function outboxBusy(): HoldfastError {
+  return new HoldfastError('rate_limited', 'too many events wait for the application', { retryAfterMs: 5_000 });
+}
 
 export type NewEvent = Pick<OutboxEvent, 'type' | 'subject' | 'fields'>;
 

@@ -1,3 +1,4 @@
+import { expect, test } from 'vitest';
 import { MemoryBus } from '../../src/store/memory/bus.js';
 import { MemoryLock } from '../../src/store/memory/lock.js';
 import { MemoryLoginStore } from '../../src/store/memory/login-store.js';
@@ -32,4 +33,13 @@ outboxContract('memory', async ({ sessionIdleMs = 0 } = {}) => {
     wait: async (ms) => clock.advance(ms),
     close: () => bus.close(),
   };
+});
+
+test('a full memory keeps the newest', async () => {
+  const outbox = new MemoryOutbox({ clock: new FakeClock(), sessionIdleMs: 0 });
+  for (let n = 1; n <= 10_100; n += 1) outbox.revoked(`login-${n}`, 'alice', 'revoked');
+  expect(await outbox.backlog()).toMatchObject({ waiting: 10_000 });
+  await outbox.acquire(0, 'first', 1_000);
+  const [oldest] = await outbox.read(0, 'first', 1, true);
+  expect(oldest?.subject).toBe('login-101');
 });

@@ -68,6 +68,21 @@ test('what was read and is lost from a full stream is forgotten; a dead letter s
   await close();
 });
 
+test('a full stream keeps the newest', async () => {
+  const { connection, store, close } = await redisOutbox(testRedis().url, { sessionIdleMs: 0 });
+  const session = requestsFor(`test:${randomUUID()}`);
+  const key = connection.keys.outbox(partitionOfSession(session.id));
+  const filling = connection.masters()[0]?.pipeline();
+  for (let n = 0; n < 11_000; n += 1) filling?.xadd(key, '*', 'session', 'test:old');
+  await filling?.exec();
+  await sweepAll(store);
+  await store.claim(session.claim('c_1'));
+  expect(await connection.commands.xlen(key)).toBeLessThan(10_200);
+  const [[, newest]] = (await connection.commands.xrevrange(key, '+', '-', 'COUNT', 1)) as [[string, string[]]];
+  expect(newest).toContain(session.id);
+  await close();
+});
+
 test('what cannot be read is a dead letter, and holds nothing up', async () => {
   const { connection, outbox, close } = await redisOutbox(testRedis().url, { sessionIdleMs: 0 });
   const key = connection.keys.outbox(0);

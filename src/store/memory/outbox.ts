@@ -1,10 +1,16 @@
 import type { Outbox, OutboxEvent } from '../../backend/ports.js';
 import type { Clock } from '../../lib/clock.js';
 import type { OwnershipEvent } from '../../session/ports.js';
-import { idleTold, type NewEvent, ownershipTold, revocationTold } from '../outbox-events.js';
+import {
+  idleTold,
+  MAX_EVENTS,
+  MAX_OTHER_EVENTS,
+  type NewEvent,
+  outboxBusy,
+  ownershipTold,
+  revocationTold,
+} from '../outbox-events.js';
 import { storeTime } from './store-time.js';
-
-const MAX_EVENTS = 10_000;
 
 export interface MemoryOutboxOptions {
   clock: Clock;
@@ -109,6 +115,7 @@ export class MemoryOutbox implements Outbox {
   }
 
   async add(event: NewEvent): Promise<void> {
+    if (this.#events.size >= MAX_OTHER_EVENTS) throw outboxBusy();
     this.#append(event);
   }
 

@@ -1,5 +1,13 @@
 import type { EventType, Outbox, OutboxEvent } from '../../backend/ports.js';
-import { idleTold, type NewEvent, ownershipTold, revocationTold } from '../outbox-events.js';
+import {
+  idleTold,
+  MAX_EVENTS,
+  MAX_OTHER_EVENTS,
+  type NewEvent,
+  outboxBusy,
+  ownershipTold,
+  revocationTold,
+} from '../outbox-events.js';
 import type { RedisConnection } from './client.js';
 import { call } from './errors.js';
 import { decodeOwnership } from './events.js';
@@ -7,7 +15,6 @@ import { PARTITIONS, partitionOf } from './partitions.js';
 import { type ScriptName, Scripts } from './scripts.js';
 
 /** As in scripts/outbox.lua. */
-const MAX_EVENTS = 10_000;
 
 type Entry = [id: string, attempts: number, flat: string[]];
 
@@ -68,6 +75,7 @@ export class RedisOutbox implements Outbox {
   async add({ type, subject, fields }: NewEvent): Promise<void> {
     const { commands, keys, telemetry } = this.#connection;
     const key = keys.outbox(partitionOf(subject));
+    if ((await call(telemetry, 'xlen', () => commands.xlen(key))) >= MAX_OTHER_EVENTS) throw outboxBusy();
     const entry = ['type', type, 'subject', subject, 'fields', JSON.stringify(fields)];
     await call(telemetry, 'xadd', () => commands.xadd(key, 'MAXLEN', '~', MAX_EVENTS, '*', ...entry));
   }
