@@ -1,6 +1,6 @@
 import type { SessionBus, SessionEvent } from '../../session/ports.js';
 
-/** The bus of a single node: nothing is ever lost, so there are no gaps. Delivers in order, in a later turn. */
+/** The bus of a single node: nothing is ever lost, so there are no gaps. Delivers in order, and never within the call. */
 export class MemoryBus implements SessionBus {
   readonly #subscribed = new Set<string>();
   #queue: SessionEvent[] = [];
@@ -17,7 +17,10 @@ export class MemoryBus implements SessionBus {
 
   async publish(event: SessionEvent): Promise<void> {
     if (this.#closed || !this.#subscribed.has(event.sessionId)) return;
-    if (this.#queue.push(event) === 1) setImmediate(() => this.#deliver());
+    this.#queue.push(event);
+    // A message need not wait for what its store answers; what gathers the messages of a turn does so behind this.
+    if (event.kind === 'messages') queueMicrotask(() => this.#deliver());
+    else if (this.#queue.length === 1) setImmediate(() => this.#deliver());
   }
 
   onEvent(listener: (event: SessionEvent) => void): void {
