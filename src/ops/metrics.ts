@@ -28,9 +28,19 @@ export class Metrics {
   readonly #refusedMessages = this.#counter('messages_refused_total', 'Messages and signals that were refused', 'code');
   readonly #delivered = this.#counter('messages_delivered_total', 'Messages written to subscribers, each', 'way');
   readonly #signals = this.#counter('signals_total', 'Signals of watchers');
-  readonly #fills = this.#counter('stream_fills_total', 'Times that a session was read from its history to close a gap');
-  readonly #resets = this.#counter('stream_resets_total', 'Times that subscribers were told of another history', 'recovered');
-  readonly #lagged = this.#counter('lagged_subscriptions_total', 'Subscriptions sent to the history for reading slowly');
+  readonly #fills = this.#counter(
+    'stream_fills_total',
+    'Times that a session was read from its history to close a gap',
+  );
+  readonly #resets = this.#counter(
+    'stream_resets_total',
+    'Times that subscribers were told of another history',
+    'recovered',
+  );
+  readonly #lagged = this.#counter(
+    'lagged_subscriptions_total',
+    'Subscriptions sent to the history for reading slowly',
+  );
   readonly #hooks = this.#counter('hook_calls_total', 'Calls of the application', 'hook', 'outcome');
   readonly #hookSeconds = this.#histogram('hook_duration_seconds', 'How long the application took', 'hook');
   readonly #events = this.#counter('events_total', 'Deliveries of events to the application', 'type', 'outcome');
