@@ -86,7 +86,7 @@ describeDemo('the page in Chromium', (demo) => {
     // A window opened without `noopener` starts with a copy of its opener's session storage, as a duplicated tab does.
     const [page] = await Promise.all([
       first.page.waitForEvent('popup'),
-      first.page.evaluate('void demo().open(location.href)'),
+      first.page.evaluate('void open(location.href)'),
     ]);
     const copy = new Tab(page);
     demo().tabs.push(copy);
