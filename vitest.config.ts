@@ -8,7 +8,7 @@ export default defineConfig(({ mode }) => ({
     include: mode === 'long' ? [LONG] : ['test/**/*.test.ts'],
     exclude: mode === 'long' ? [] : [LONG],
     pool: 'forks',
-    maxWorkers: 3,
+    maxWorkers: 2,
     globalSetup: ['test/support/global-setup.ts'],
     testTimeout: 20_000,
     hookTimeout: 60_000,
