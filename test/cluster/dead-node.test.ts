@@ -61,6 +61,10 @@ describe('a node that dies by SIGKILL', () => {
     const next = await cluster().connect(1);
     await own(next, sessions[0] ?? '');
   });
+});
+
+describe('a node that dies and starts again within the lease', () => {
+  const cluster = useCluster({ nodes: 2, graceMs: 15_000 });
 
   test('a node that comes back under its old name has none of its old sessions', async () => {
     const session = newSession();
