@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { sha256 } from '../crypto/hash.js';
 import { systemClock } from '../lib/clock.js';
 import { HoldfastError } from '../protocol/errors.js';
 import type { NewMessage, Published } from '../protocol/http.js';
 import { payloadOf } from '../protocol/payload.js';
 import { isSessionId, SESSION_ID_RULE } from '../protocol/session-id.js';
 import { refuse } from '../protocol/validate.js';
-import { messageTail, payloadText } from '../session/message-frame.js';
-import type { AppendRequest, MessageItem, Retention } from '../session/message-ports.js';
+import type { AppendRequest, Retention } from '../session/message-ports.js';
 import { MessageWriter } from '../session/message-writer.js';
+import { publicationOf } from '../session/publication.js';
 import { appendCall, appendOutcome } from '../store/redis/append-call.js';
 import { Keys } from '../store/redis/keys.js';
 import { Scripts } from '../store/redis/scripts.js';
@@ -83,7 +82,7 @@ export function createRedisPublisher(options: RedisPublisherOptions): Publisher 
 
   async function write(sessionId: string, message: NewMessage): Promise<Published> {
     if (!isSessionId(sessionId)) refuse('session_id', SESSION_ID_RULE);
-    const item = itemOf(sessionId, message);
+    const item = publicationOf(sessionId, message, payloadOf(message));
     const bytes = Buffer.byteLength(item.tail);
     if (bytes > maxMessageBytes) {
       throw new HoldfastError('message_too_large', `A message has at most ${maxMessageBytes} bytes, not ${bytes}`);
@@ -109,25 +108,5 @@ export function createRedisPublisher(options: RedisPublisherOptions): Publisher 
       isClosed = true;
       await Promise.allSettled(underWay);
     },
-  };
-}
-
-/** The same as a gateway makes of the message, so that a repeat over another way is known. */
-function itemOf(sessionId: string, message: NewMessage): MessageItem {
-  const { ephemeral = false, idempotency_key: key, idempotency_ms: keepMs } = message;
-  const { expected_owner_epoch: expectedOwnerEpoch, expected_offset: expectedOffset } = message;
-  const payload = payloadText(payloadOf(message));
-  return {
-    tail: messageTail({ ephemeral }, payload),
-    ephemeral,
-    ...(expectedOwnerEpoch !== undefined && { expectedOwnerEpoch }),
-    ...(expectedOffset !== undefined && { expectedOffset }),
-    ...(key !== undefined && {
-      idempotency: {
-        hash: sha256('publish', sessionId, key).slice(0, 22),
-        fingerprint: sha256('payload', payload).slice(0, 11),
-        ...(keepMs !== undefined && { keepMs }),
-      },
-    }),
   };
 }

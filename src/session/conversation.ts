@@ -9,6 +9,7 @@ import type { HistoryRange, ItemResult, MessageItem } from './message-ports.js';
 import { MessageWriter } from './message-writer.js';
 import { confirmedLease, OwnerChanges } from './owner-changes.js';
 import type { SignalNotice } from './ports.js';
+import { idempotencyOf, publicationOf } from './publication.js';
 import type { Right } from './rights.js';
 import { SendQuota } from './send-quota.js';
 import type { SessionNode } from './session-node.js';
@@ -221,21 +222,9 @@ export class Conversation {
   }
 
   async #publish(message: NewMessage & { session_id: string }): Promise<Published> {
-    const { session_id: sessionId, ephemeral = false } = message;
-    const { expected_owner_epoch: expectedOwnerEpoch, expected_offset: expectedOffset } = message;
-    const text = payloadText(payloadOf(message));
-    const tail = messageTail({ ephemeral }, text);
-    const bytes = this.#measure(sessionId, tail);
-    const known = idempotencyOf(message.idempotency_key, text, 'publish', sessionId);
-    const keepMs = message.idempotency_ms;
-    const idempotency = known && { ...known, ...(keepMs !== undefined && { keepMs }) };
-    const item: MessageItem = {
-      tail,
-      ephemeral,
-      ...(expectedOwnerEpoch !== undefined && { expectedOwnerEpoch }),
-      ...(expectedOffset !== undefined && { expectedOffset }),
-      ...(idempotency !== undefined && { idempotency }),
-    };
+    const { session_id: sessionId } = message;
+    const item = publicationOf(sessionId, message, payloadOf(message));
+    const bytes = this.#measure(sessionId, item.tail);
     const { offset, epoch, duplicate } = await this.#write(sessionId, item, bytes, 'application');
     return { session_id: sessionId, offset, epoch, ...(duplicate && { duplicate }) };
   }
@@ -286,10 +275,4 @@ function noRightTo(right: Right): HoldfastError {
 
 function payloadOf(message: Payload): Payload {
   return 'bytes' in message ? { bytes: message.bytes } : { data: message.data };
-}
-
-/** @param of whose key it is, and for which session */
-function idempotencyOf(key: string | undefined, payload: string, ...of: [label: string, ...parts: string[]]) {
-  if (key === undefined) return undefined;
-  return { hash: sha256(...of, key).slice(0, 22), fingerprint: sha256('payload', payload).slice(0, 11) };
 }

@@ -4,7 +4,7 @@ import { HoldfastError } from '../protocol/errors.js';
 import { namespaceOf } from '../protocol/session-id.js';
 import type { OwnershipEvent } from '../session/ports.js';
 
-/** Of a partition; a full one loses its oldest. */
+/** Of a partition; a full one loses its oldest. As in scripts/outbox.lua. */
 export const MAX_EVENTS = 10_000;
 /** Events that belong to no change of state must leave the rest to those that do. */
 export const MAX_OTHER_EVENTS = MAX_EVENTS / 2;

@@ -14,8 +14,6 @@ import { decodeOwnership } from './events.js';
 import { PARTITIONS, partitionOf } from './partitions.js';
 import { type ScriptName, Scripts } from './scripts.js';
 
-/** As in scripts/outbox.lua. */
-
 type Entry = [id: string, attempts: number, flat: string[]];
 
 /**
