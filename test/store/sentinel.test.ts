@@ -15,6 +15,18 @@ afterAll(async () => {
   await sentinel?.stop();
 });
 
+test('comes back when the news of a failover cuts short an attempt to connect', async () => {
+  const [client] = open.connection.masters();
+  if (client === undefined) throw new Error('there is no client');
+  // What ioredis' failover detector does when it hears of one.
+  const { connector } = client as unknown as { connector: { disconnect(): void } };
+  client.once('connecting', () => connector.disconnect());
+  const ended = new Promise((resolve) => client.once('end', () => resolve('ended')));
+  client.disconnect(true);
+  expect(await ended).toBe('ended');
+  await expect.poll(() => client.ping().catch(String), { timeout: 5_000 }).toBe('PONG');
+});
+
 test('follows the master through a failover, where owners keep their sessions and epochs go on rising', async () => {
   await checkRequirements(open.connection);
   const request = claimOf('chat:1');

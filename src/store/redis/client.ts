@@ -5,6 +5,7 @@ import { coalesceWrites } from './coalesce.js';
 import { ErrorLog } from './error-log.js';
 import { Keys } from './keys.js';
 import { connectFault, firstReady } from './requirements.js';
+import { revive } from './revive.js';
 import type { StoreTelemetry } from './telemetry.js';
 import { parseRedisUrl, type RedisTarget } from './url.js';
 
@@ -124,6 +125,7 @@ export async function connectRedis(url: string, options: RedisConnectionOptions)
     commands.disconnect();
     throw connectFault(error, target);
   }
+  const letGo = revive(commands, reconnectDelay);
   return {
     kind: target.kind,
     commands,
@@ -132,6 +134,7 @@ export async function connectRedis(url: string, options: RedisConnectionOptions)
     telemetry,
     masters: () => (commands instanceof Cluster ? commands.nodes('master') : [commands]),
     close: async () => {
+      letGo();
       commands.disconnect();
     },
   };
