@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { browser } from './browser.js';
 import { claims } from './claims.js';
 import { fanout } from './fanout.js';
 import { idle } from './idle.js';
@@ -26,6 +27,7 @@ const BENCHMARKS = {
   sends: { help: 'send to send_ack against the bare script', run: sends },
   recovery: { help: '2,000 watchers come back to one session after 1,000 messages', run: recovery },
   'many-sessions': { help: 'a message a second in each of 10,000 sessions', run: manySessions },
+  browser: { help: '50,000 messages a second in Chromium, against a bare WebSocket', run: browser },
   storm: { help: '5,000 owners cut at once and back over two nodes', run: reconnectStorm },
 };
 

@@ -6,14 +6,18 @@ import { execFile } from 'node:child_process';
 import { chmodSync, existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
+import { bundleClient } from './bundle.js';
 import { withLock } from './lock.js';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const SRC = join(ROOT, 'src');
 const DIST = join(ROOT, 'dist');
+const CLIENT_ENTRIES = ['client/index', 'client/react/index', 'testing/index'];
 const CLIENT_PACKAGE = join(DIST, 'packages/holdfast-client');
 const STATIC = /\.(lua|html|css|svg)$/;
 const COMPILED = /\.(js|d\.ts)$/;
+/** Beside what is compiled: what esbuild makes of the client for pages without a build. */
+const BUNDLE = 'client/holdfast.js';
 
 class CompileError extends Error {}
 
@@ -46,8 +50,10 @@ async function put(path: string, content: string | Buffer): Promise<void> {
 async function prune(sources: ReadonlySet<string>): Promise<void> {
   for (const file of await filesBelow(DIST)) {
     if (file.startsWith('packages/') || file.endsWith('.tsbuildinfo')) continue;
-    const source = COMPILED.test(file) ? file.replace(COMPILED, '.ts') : file;
-    if (!sources.has(source)) await rm(join(DIST, file));
+    const [source, ...others] = COMPILED.test(file)
+      ? [file.replace(COMPILED, '.ts'), file.replace(COMPILED, '.tsx')]
+      : [file];
+    if (![source, ...others].some((name) => sources.has(name)) && file !== BUNDLE) await rm(join(DIST, file));
   }
 }
 
@@ -71,9 +77,12 @@ async function assembleClientPackage(): Promise<void> {
     ['package.json', `${JSON.stringify({ ...manifest, version }, undefined, 2)}\n`],
     ['README.md', await readFile(join(SRC, 'client/README.md'))],
     ['LICENSE', await readFile(join(ROOT, 'LICENSE'))],
+    [BUNDLE, await readFile(join(DIST, BUNDLE))],
   ]);
-  for (const file of [...(await closure('client/index.js')), ...(await closure('client/index.d.ts'))]) {
-    files.set(file, await readFile(join(DIST, file)));
+  for (const entry of CLIENT_ENTRIES) {
+    for (const file of [...(await closure(`${entry}.js`)), ...(await closure(`${entry}.d.ts`))]) {
+      files.set(file, await readFile(join(DIST, file)));
+    }
   }
   await mkdir(CLIENT_PACKAGE, { recursive: true });
   for (const file of await filesBelow(CLIENT_PACKAGE)) if (!files.has(file)) await rm(join(CLIENT_PACKAGE, file));
@@ -82,7 +91,9 @@ async function assembleClientPackage(): Promise<void> {
 
 /** The compiler remembers what it wrote, not what somebody deleted since. */
 async function forgetIfIncomplete(sources: readonly string[]): Promise<void> {
-  const complete = sources.every((file) => !file.endsWith('.ts') || existsSync(join(DIST, file.replace(/ts$/, 'js'))));
+  const complete = sources.every(
+    (file) => !/\.tsx?$/.test(file) || existsSync(join(DIST, file.replace(/tsx?$/, 'js'))),
+  );
   if (complete) return;
   for (const name of ['node', 'browser']) await rm(join(DIST, `${name}.tsbuildinfo`), { force: true });
 }
@@ -96,6 +107,7 @@ async function build(): Promise<void> {
   if (errors.length > 0) throw new CompileError(errors.map(({ message }) => message).join(''));
   for (const file of sources) if (STATIC.test(file)) await put(join(DIST, file), await readFile(join(SRC, file)));
   chmodSync(join(DIST, 'main.js'), 0o755);
+  await put(join(DIST, BUNDLE), await bundleClient('iife'));
   await assembleClientPackage();
 }
 

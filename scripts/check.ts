@@ -6,9 +6,12 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { clientSize } from './bundle.js';
 import { layoutProblems } from './layout.js';
 
 const ROOT = resolve(import.meta.dirname, '..');
+/** What pages take of the client, with the most bytes that it may have, compressed with brotli. */
+const CLIENT_BUDGETS = { '{ createClient }': 10_000, '*': 12_000 };
 const PACKAGES = ['.', 'dist/packages/holdfast-client'];
 
 /** redocly asks for a newer version of itself otherwise. */
@@ -17,6 +20,8 @@ const OFFLINE = { REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' };
 interface Result {
   ok: boolean;
   output: string;
+  /** Worth a word where all is well, too. */
+  note?: string;
 }
 
 type Check = () => Promise<Result>;
@@ -69,9 +74,11 @@ function npmPack(folder: string, place: string): Promise<Result> {
 
 async function run(name: string, check: Check): Promise<boolean> {
   const startedMs = performance.now();
-  const { ok, output } = await check();
+  const { ok, output, note } = await check();
   const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1);
-  process.stdout.write(`${ok ? 'ok    ' : 'FAILED'}  ${name.padEnd(28)} ${seconds.padStart(5)} s\n`);
+  process.stdout.write(
+    `${ok ? 'ok    ' : 'FAILED'}  ${name.padEnd(28)} ${seconds.padStart(5)} s${ok && note !== undefined ? `  ${note}` : ''}\n`,
+  );
   if (!ok) process.stdout.write(`${output.trimEnd()}\n\n`);
   return ok;
 }
@@ -84,6 +91,15 @@ const checks: Record<string, Check> = {
   'format and import order': () => program('biome', 'check', '--error-on-warnings', '.'),
   'unused files and exports': () => program('knip', '--no-progress'),
   'HTTP API': () => program('redocly', 'lint', 'openapi.yaml'),
+  'size of the client': async () => {
+    const sizes = Object.entries(CLIENT_BUDGETS).map(async ([names, maxBytes]) => {
+      const { brotli, gzip } = await clientSize(names);
+      return { ok: brotli <= maxBytes, note: `${names} ${brotli} of ${maxBytes} bytes (gzip ${gzip})` };
+    });
+    const results = await Promise.all(sizes);
+    const note = results.map((result) => result.note).join('; ');
+    return { ok: results.every(({ ok }) => ok), output: note, note };
+  },
   layout: async () => {
     const problems = layoutProblems(ROOT);
     return { ok: problems.length === 0, output: problems.join('\n') };

@@ -1,12 +1,15 @@
 /** `npm run cluster`: a private Redis, some nodes and HAProxy on loopback, to break by hand. */
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { GatewayCluster } from '../test/support/cluster.js';
 import { HAPROXY_HELP } from '../test/support/haproxy.js';
 import { ensureInstalled } from '../test/support/redis-binary.js';
 import { commands, runCommand, statusTable } from './cluster/commands.js';
 import { guide, help } from './cluster/guide.js';
+import { PageServer } from './cluster/page-server.js';
 
+const EVERYBODY = fileURLToPath(new URL('./cluster/everybody.json', import.meta.url));
 const DEFAULTS = { nodes: 3, 'grace-ms': 30_000, 'base-port': 8100 };
 
 type Option = keyof typeof DEFAULTS;
@@ -49,15 +52,25 @@ async function main(): Promise<void> {
   const args = readArgs();
   if (args === undefined) return console.log(help(DEFAULTS));
   await requirePrograms();
-  // A load balancer in front, and many connections from one address: ours.
-  const settings = ['--auth', 'login,anonymous', '--trusted-proxies', '127.0.0.1', '--drain-ms', '5000'];
-  const cluster = await GatewayCluster.start({ ...args, haproxy: true, args: settings });
+  const origins = ['127.0.0.1', 'localhost'].map((host) => `http://${host}:${args.basePort}`);
+  const settings = [
+    ['--config', EVERYBODY],
+    ['--access', 'rules'],
+    ['--auth', 'login,anonymous'],
+    ['--allowed-origins', origins.join()],
+    // A load balancer in front, and many connections from one address: ours.
+    ['--trusted-proxies', '127.0.0.1'],
+    ['--drain-ms', '5000'],
+  ].flat();
+  const page = await PageServer.listen();
+  const cluster = await GatewayCluster.start({ ...args, haproxy: { pagePort: page.port }, args: settings });
 
   let stopping = false;
   const stop = async () => {
     if (stopping) return;
     stopping = true;
     console.log('stopping');
+    page.stop();
     await cluster.stop();
     process.exit(0);
   };
@@ -70,11 +83,14 @@ async function main(): Promise<void> {
     void node.exit.then(({ code, signal }) => tell(`${node.nodeId} ended with ${signal ?? `exit code ${code}`}`));
   for (const node of cluster.nodes) watch(node);
 
+  const context = { cluster, tell, watch };
+  page.serve(context);
+
   console.log(guide(cluster));
   console.log(await statusTable(cluster));
   for await (const line of createInterface({ input: process.stdin })) {
     if (line.trim() === 'quit') return stop();
-    await runCommand(line, { cluster, tell, watch }).catch((error: Error) => tell(error.message));
+    await runCommand(line, context).catch((error: Error) => tell(error.message));
   }
   tell(`no more input; commands are off (${Object.keys(commands).join(', ')}), Ctrl-C still stops everything`);
 }

@@ -5,11 +5,11 @@ import { dirname, join, relative, resolve } from 'node:path';
 
 const MAX_LINES = 400;
 const CHECKED_FOLDERS = ['src', 'test', 'scripts', 'bench', 'deploy', 'examples', 'docs', '.ci'];
-const TEXT_FILE = /(\.(ts|lua|html|css|sh|cfg|md|json|ya?ml)|\/run)$/;
+const TEXT_FILE = /(\.(tsx?|lua|html|css|sh|cfg|md|json|ya?ml)|\/run)$/;
 /** Written so that this file does not find itself. */
 const UNFINISHED = new RegExp(`\\b(${['TO', 'DO'].join('')}|${['FIX', 'ME'].join('')}|${['X', 'XX'].join('')})\\b`);
 const BUILT_IN = new Set(builtinModules);
-const WITHOUT_BUILT_INS = new Set(['lib', 'protocol', 'client', 'web']);
+const WITHOUT_BUILT_INS = new Set(['lib', 'protocol', 'client', 'testing', 'web']);
 const ROOT_FILES = '.';
 
 export interface ImportRules {
@@ -109,9 +109,11 @@ export function violation({ file, target, internal }: Import, { folders, package
 function importProblems(root: string): string[] {
   const src = join(root, 'src');
   const rules = readRules(readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8'));
-  const files = filesBelow(src).filter((path) => path.endsWith('.ts'));
+  const files = filesBelow(src).filter((path) => /\.tsx?$/.test(path));
   const imports = files.flatMap((path) => importsOf(relative(src, path), readFileSync(path, 'utf8')));
-  const missing = imports.filter(({ internal, target }) => internal && !existsSync(join(src, target)));
+  const missing = imports.filter(
+    ({ internal, target }) => internal && ![target, `${target}x`].some((file) => existsSync(join(src, file))),
+  );
   return [
     ...missing.map(({ file, target }) => `src/${file} imports ${target}, which does not exist`),
     ...imports.flatMap((one) => violation(one, rules) ?? []),
@@ -127,7 +129,7 @@ function fileProblems(name: string, text: string): string[] {
   const problems = text
     .split('\n')
     .flatMap((line, i) => (UNFINISHED.test(line) ? [`${name}:${i + 1} is unfinished`] : []));
-  const lines = /\.(ts|lua)$/.test(name) ? codeLines(text) : 0;
+  const lines = /\.(tsx?|lua)$/.test(name) ? codeLines(text) : 0;
   if (lines > MAX_LINES) problems.push(`${name} has ${lines} lines of code; ${MAX_LINES} are allowed`);
   return problems;
 }

@@ -1,7 +1,7 @@
 /** The composition root: the only file that names every part. */
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { openBackend } from './backend/backend.js';
 import { parseHookSecrets } from './config/hook-settings.js';
 import type { Config } from './config.js';
@@ -21,6 +21,7 @@ import { Sessions } from './session/sessions.js';
 import { openStore, sweepEveryMs, timingsOf } from './store.js';
 import type { AuthenticationOptions } from './transport/authenticate.js';
 import { frameEncoder } from './transport/frame.js';
+import { pageMounts } from './transport/page.js';
 import { createGatewayServer } from './transport/server.js';
 
 export interface Gateway {
@@ -54,7 +55,6 @@ const RECONNECT_JITTER_MS = 1_000;
 const DRAIN_WINDOW = 0.8;
 /** Few connections are not spread over the whole window. */
 const CLOSE_SPACING_MS = 10;
-const PAGE_PARTS = ['', 'web', 'client', 'protocol', 'lib'];
 
 /**
  * Starts a node and resolves when it takes connections.
@@ -146,7 +146,8 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
       pongTimeoutMs: config.pongTimeoutMs,
       renewalMarginMs: config.renewalMarginMs,
     },
-    page: extras.page ? PAGE_PARTS.map(pagePart) : [],
+    ...clientScript(),
+    page: extras.page ? pageMounts(new URL('.', import.meta.url)) : [],
     overloaded: () => load.overloaded(),
     telemetry: metrics,
     log,
@@ -230,9 +231,10 @@ function authenticationOf(config: Config, openRights: boolean, login: LoginParts
   };
 }
 
-/** The page's parts lie beside this file once it is built. */
-function pagePart(part: string): { path: string; directory: string } {
-  return { path: `/${part}`, directory: fileURLToPath(new URL(`./${part || 'web'}`, import.meta.url)) };
+/** It lies beside this file once that is built, and is small. */
+function clientScript(): { clientScript?: Buffer } {
+  const path = new URL('./client/holdfast.js', import.meta.url);
+  return existsSync(path) ? { clientScript: readFileSync(path) } : {};
 }
 
 function hostPort(host: string, port: number): string {

@@ -1,7 +1,7 @@
 import type { GatewayCluster } from '../../test/support/cluster.js';
 import type { GatewayProcess } from '../../test/support/gateway-process.js';
 
-interface Context {
+export interface Context {
   cluster: GatewayCluster;
   tell: (line: string) => void;
   /** To be called for a node that was started again. */

@@ -20,6 +20,9 @@ export function guide(cluster: GatewayCluster): string {
   const { haproxy, graceMs } = cluster;
   const connect = `npx wscat -c ${haproxy.connectUrl} -s holdfast.v1`;
   return `
+Open ${haproxy.url}/ in two tabs: one owns the session, the other watches. Ask the agent something, press "Kill my node"
+in mid-answer, and see the session taken back on another node. Or by hand:
+
 Take a session back on another node:
 
   1. In a second terminal, the owner:

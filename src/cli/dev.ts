@@ -24,7 +24,7 @@ function greeting({ address, internalAddress }: Gateway, { auth = [], access, ap
   const lines = [
     `Holdfast for development: http://${address}/`,
     '',
-    'Open it in two tabs: one owns the session, the other watches. Ask its agent something, and reload in mid-answer.',
+    'Open it in two tabs: one owns the session, the other watches. Ask its agent something, and break something then.',
     hasLogins && 'Log in there with any name, and stay logged in until you log out.',
     '',
     auth.includes('anonymous') && `By hand:     npx wscat -s holdfast.v1 -c ws://${address}/v1/connect`,

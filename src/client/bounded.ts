@@ -1,4 +1,5 @@
 /** Work that ends in time, whatever it waits for. */
+import { onAbort } from './abort.js';
 import { ClientError } from './errors.js';
 
 /**
@@ -18,14 +19,12 @@ export async function bounded<T>(
       controller.abort(error);
     };
   });
-  const onClosed = () => end(new ClientError('stopped', 'closed before there was an answer'));
   const timer = setTimeout(() => end(new ClientError('timeout', `no answer in ${timeoutMs} ms`)), timeoutMs);
-  closed.addEventListener('abort', onClosed);
-  if (closed.aborted) onClosed();
+  const unlisten = onAbort(closed, () => end(new ClientError('stopped', 'closed before there was an answer')));
   try {
     return await Promise.race([late, work(controller.signal)]);
   } finally {
     clearTimeout(timer);
-    closed.removeEventListener('abort', onClosed);
+    unlisten();
   }
 }

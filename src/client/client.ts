@@ -1,16 +1,26 @@
-import type { ErrorCode } from '../protocol/error-codes.js';
-import type { ServerMessage, Subscription } from '../protocol/messages.js';
+import type { ServerMessage } from '../protocol/messages.js';
 import { isSessionId, SESSION_ID_RULE } from '../protocol/session-id.js';
-import { Connection, type ConnectionState, type ConnectionTimings } from './connection.js';
+import { onAbort } from './abort.js';
+import {
+  Connection,
+  type ConnectionState,
+  type ConnectionTimings,
+  type RelayedMessage,
+  type Welcome,
+} from './connection.js';
 import type { ConnectionLogin } from './connection-login.js';
 import { Emitter } from './emitter.js';
 import { ClientError } from './errors.js';
+import { isEndOfLogin, LOGIN_ENDED } from './login-end.js';
 import { onWake } from './page.js';
+import { type ErrorMessage, refusalOf } from './refusals.js';
 import { Renewal } from './renewal.js';
-import { Session, type SessionOptions } from './session.js';
+import type { Session, SessionOptions } from './session.js';
+import { SessionCore } from './session-core.js';
 import type { SessionLink } from './session-link.js';
-import { checkSocketOptions, type SocketOptions } from './socket.js';
-import { type TokenStorage, Tokens } from './tokens.js';
+import { checkSocketOptions, type SocketOptions, urlsOf } from './socket.js';
+import type { TokenStorage } from './storage.js';
+import { Tokens } from './tokens.js';
 
 export interface ClientOptions extends SocketOptions, Partial<ConnectionTimings> {
   /**
@@ -25,6 +35,8 @@ export interface ClientOptions extends SocketOptions, Partial<ConnectionTimings>
    * gateway knows a repeated attempt again.
    */
   operationTimeoutMs?: number;
+  /** Aborted: `close()`. */
+  signal?: AbortSignal | undefined;
 }
 
 export interface ClientEvents {
@@ -33,11 +45,6 @@ export interface ClientEvents {
   error: ClientError;
 }
 
-const DEFAULT_TIMINGS: ConnectionTimings = {
-  connectTimeoutMs: 10_000,
-  pingIntervalMs: 25_000,
-  pongTimeoutMs: 8_000,
-};
 /** How many sessions one frame asks for; at the longest ids and tokens still under the gateway's frame limit. */
 const MAX_BATCH = 64;
 /** Sessions of one client, as long as the gateway has not said how many it allows. */
@@ -48,13 +55,16 @@ type LoginRenewed = Extract<ServerMessage, { type: 'login_renewed' }>;
 /** One connection to the gateway and the sessions that go over it. It connects with the first session. */
 export class Client {
   readonly #events = new Emitter<ClientEvents>();
-  readonly #sessions = new Map<string, Session>();
+  readonly #sessions = new Map<string, SessionCore>();
   readonly #connection: Connection;
   readonly #tokens: Tokens;
   readonly #link: SessionLink;
   readonly #renewal: Renewal;
   readonly #login: ConnectionLogin | undefined;
-  readonly #unlisten: () => void;
+  /** Who is at the other end may change between two runs, or two attempts. */
+  readonly #hasCredential: boolean;
+  readonly #unlisten: (() => void)[] = [];
+  #withdrawRenewal: (() => void) | undefined;
   #started = false;
   #requests = 0;
   #flushing = false;
@@ -62,23 +72,24 @@ export class Client {
   /** @internal Use `createClient`. */
   constructor(options: ClientOptions) {
     checkSocketOptions(options);
-    const { connectTimeoutMs, pingIntervalMs, pongTimeoutMs } = { ...DEFAULT_TIMINGS, ...options };
-    this.#tokens = new Tokens(options.storage, options.url);
+    const { login, getTicket, getAccessToken, signal } = options;
+    const { connectTimeoutMs = 10_000, pingIntervalMs = 25_000, pongTimeoutMs = 8_000 } = options;
+    const { requestTimeoutMs = 10_000, operationTimeoutMs = 30_000 } = options;
+    const onError = (error: ClientError) => this.#events.emit('error', error);
+    this.#tokens = new Tokens(options.storage, urlsOf(options)[0]);
+    const timings = { connectTimeoutMs, pingIntervalMs, pongTimeoutMs };
     this.#connection = new Connection(
-      options,
-      { connectTimeoutMs, pingIntervalMs, pongTimeoutMs },
+      { ...options, ...timings },
       {
         onState: (state) => this.#onConnection(state),
         onMessage: (message) => this.#onMessage(message),
-        onConnectFailure: (cause) => {
-          this.#events.emit('error', new ClientError('connect_failed', 'the attempt could not begin', { cause }));
-        },
+        onError,
       },
     );
     this.#link = {
       tokens: this.#tokens,
-      requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
-      operationTimeoutMs: options.operationTimeoutMs ?? 30_000,
+      requestTimeoutMs,
+      operationTimeoutMs,
       send: (message) => this.#connection.send(message),
       wantSubscribe: () => this.#wantSubscribe(),
       dropConnection: () => this.#connection.drop(),
@@ -87,16 +98,16 @@ export class Client {
         if (this.#sessions.get(session.id) === session) this.#sessions.delete(session.id);
       },
     };
-    const { login } = options;
     this.#login = login;
-    this.#renewal = new Renewal({
-      requestTimeoutMs: this.#link.requestTimeoutMs,
-      getAccessToken: options.getAccessToken ?? login?.getAccessToken,
-      send: (message) => this.#connection.send(message),
-      nextRequestId: () => this.#nextRequestId(),
-      onError: (error) => this.#events.emit('error', error),
-    });
-    this.#unlisten = onWake(() => this.#connection.check());
+    this.#hasCredential = (login ?? getTicket ?? getAccessToken) !== undefined;
+    this.#renewal = new Renewal({ ...this.#link, getAccessToken: getAccessToken ?? login?.getAccessToken, onError });
+    this.#unlisten.push(
+      onWake(() => this.#connection.check()),
+      login?.onEnded?.(() => this.#connection.stop(LOGIN_ENDED)) ?? (() => {}),
+      onAbort(signal, () => this.close()),
+    );
+    // Aborted before all this was listened to.
+    if (this.#connection.state.name === 'stopped') this.#release();
   }
 
   get connection(): ConnectionState {
@@ -110,11 +121,15 @@ export class Client {
 
   /**
    * The session with that id, subscribed as soon as there is a connection. One that is there already is given again,
-   * as it is.
+   * as it is, whatever the options now. `Received` and `Sent` are promises of the caller: no message is checked at run time.
    * @throws TypeError for a session id that no gateway accepts
    * @throws ClientError `too_many_subscriptions`, `stopped` after `close()`
    */
-  session(id: string, options: SessionOptions = {}): Session {
+  session<Received = unknown, Sent = Received>(id: string, options: SessionOptions = {}): Session<Received, Sent> {
+    return this.#session(id, options).session as Session<Received, Sent>;
+  }
+
+  #session(id: string, options: SessionOptions): SessionCore {
     if (!isSessionId(id)) throw new TypeError(`a session id is ${SESSION_ID_RULE}`);
     const known = this.#sessions.get(id);
     if (known !== undefined) return known;
@@ -122,11 +137,12 @@ export class Client {
     if (state.name === 'stopped') throw new ClientError('stopped', 'the client is closed', { sessionId: id });
     const max = state.name === 'open' ? state.welcome.limits.max_subscriptions : DEFAULT_MAX_SESSIONS;
     if (this.#sessions.size >= max) {
-      throw new ClientError('too_many_subscriptions', `a connection follows at most ${max} sessions`, {
+      throw new ClientError('too_many_subscriptions', `more than ${max} sessions`, {
         sessionId: id,
       });
     }
-    const session = new Session(id, options, this.#link);
+    const session = new SessionCore(id, options, this.#link);
+    if (session.state.name === 'stopped') return session;
     this.#sessions.set(id, session);
     // Not now: the caller is about to add its listeners.
     queueMicrotask(() => {
@@ -159,23 +175,51 @@ export class Client {
    * the same `storage`; to free it at once, `release()` or `unsubscribe()` first.
    */
   close(): void {
-    this.#unlisten();
-    this.#connection.close();
-    this.#tokens.close();
+    this.#connection.stop();
+  }
+
+  /** As `close()`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve(this.close());
   }
 
   #onConnection(state: ConnectionState): void {
     const sessions = Array.from(this.#sessions.values());
-    if (state.name !== 'open') this.#renewal.stop();
+    if (state.name !== 'open') this.#leave();
     if (state.name === 'connecting') for (const session of sessions) session.connecting();
-    else if (state.name === 'open') this.#wantSubscribe();
+    else if (state.name === 'open') this.#onWelcome(state.welcome);
     else if (state.name !== 'stopped') for (const session of sessions) session.disconnected();
-    else for (const session of sessions) session.stop(state.code === undefined ? 'closed' : 'gateway');
+    else this.#onStopped(sessions, state.code);
     this.#events.emit('connection', state);
   }
 
-  #onMessage(message: ServerMessage): void {
-    if (message.type === 'welcome' || message.type === 'pong' || message.type === 'reconnect') return;
+  #onWelcome({ principal, features }: Welcome): void {
+    if (this.#hasCredential) this.#tokens.belongTo(principal);
+    if (features.includes('renew_login')) {
+      this.#withdrawRenewal = this.#login?.offerRenewal?.(() => this.#renewal.start());
+    }
+    this.#wantSubscribe();
+  }
+
+  #leave(): void {
+    this.#withdrawRenewal?.();
+    this.#withdrawRenewal = undefined;
+    this.#renewal.stop();
+  }
+
+  #onStopped(sessions: readonly SessionCore[], code: number | undefined): void {
+    for (const session of sessions) session.stop(code === undefined ? 'closed' : 'gateway');
+    // The gateway has freed what was owned, and whoever logs in next here must not find it.
+    if (isEndOfLogin(code)) this.#tokens.clear();
+    this.#release();
+  }
+
+  #release(): void {
+    for (const unlisten of this.#unlisten.splice(0)) unlisten();
+    this.#tokens.close();
+  }
+
+  #onMessage(message: RelayedMessage): void {
     if (message.type === 'error') return this.#onError(message);
     if (message.type === 'login_expiring') return this.#renewal.start();
     if (message.type === 'login_renewed') return this.#onLoginRenewed(message);
@@ -188,25 +232,14 @@ export class Client {
     if (accessToken !== undefined) this.#login?.renewed(accessToken, expiresAt);
   }
 
-  #onError(message: Extract<ServerMessage, { type: 'error' }>): void {
+  #onError(message: ErrorMessage): void {
     if (this.#renewal.refused(message)) return;
     const session = this.#sessions.get(message.session_id ?? '');
     if (session !== undefined) return session.receive(message);
     const asking = Array.from(this.#sessions.values()).filter((candidate) => candidate.awaits(message.id));
     for (const candidate of asking) candidate.receive(message);
-    if (asking.length === 0) this.#emitError(message);
-  }
-
-  #emitError({
-    code,
-    message,
-    retry_after_ms: retryAfterMs,
-  }: {
-    code: ErrorCode;
-    message: string;
-    retry_after_ms?: number;
-  }): void {
-    this.#events.emit('error', new ClientError(code, message, { retryAfterMs }));
+    // With an id: the answer to something that was given up.
+    if (asking.length === 0 && message.id === undefined) this.#events.emit('error', refusalOf(message));
   }
 
   #wantSubscribe(): void {
@@ -221,18 +254,12 @@ export class Client {
   /** All that are not subscribed, in as few frames as there must be. */
   #subscribe(): void {
     if (this.#connection.state.name !== 'open') return;
-    let id = this.#nextRequestId();
-    let batch: Subscription[] = [];
-    for (const session of Array.from(this.#sessions.values())) {
-      const subscription = session.takeSubscription(id);
-      if (subscription === undefined) continue;
-      batch.push(subscription);
-      if (batch.length < MAX_BATCH) continue;
-      this.#connection.send({ type: 'subscribe', id, sessions: batch });
-      id = this.#nextRequestId();
-      batch = [];
+    const waiting = Array.from(this.#sessions.values()).filter((session) => session.wantsSubscription);
+    while (waiting.length > 0) {
+      const id = this.#nextRequestId();
+      const sessions = waiting.splice(0, MAX_BATCH).map((session) => session.takeSubscription(id));
+      this.#connection.send({ type: 'subscribe', id, sessions });
     }
-    if (batch.length > 0) this.#connection.send({ type: 'subscribe', id, sessions: batch });
   }
 
   #nextRequestId(): string {

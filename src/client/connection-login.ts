@@ -1,9 +1,8 @@
 /** How a connection gets the credential of each attempt. */
-import { bounded } from './bounded.js';
-import { ClientError } from './errors.js';
-import { gatewayOrigin } from './gateway-origin.js';
-import { type Fetch, sendAuthRequest } from './login-http.js';
-import { originOfPage } from './page.js';
+import { type Fetch, unexpected } from './login-http.js';
+import { LoginRequests } from './login-requests.js';
+import { repaired } from './repaired.js';
+import { safeStorage } from './storage.js';
 
 export interface ConnectionLogin {
   /** A fresh ticket, for one attempt. */
@@ -12,6 +11,17 @@ export interface ConnectionLogin {
   refresh(): Promise<unknown>;
   /** A fresh access token, which came over the connection. */
   renewed(accessToken: string, expiresAt: number): void;
+  /**
+   * Calls `listener` when the person has logged out, here or in another tab. Not when a request was refused: a connection
+   * that works is its node's to close.
+   * @returns what takes the listener off again
+   */
+  onEnded?(listener: () => void): () => void;
+  /**
+   * An open connection offers to renew the login over itself, which then takes no HTTP.
+   * @returns what withdraws the offer: the connection is gone
+   */
+  offerRenewal?(renew: () => void): () => void;
   /** Where the credential is the application's own JWT: a fresh one, for renewing it over the connection. */
   readonly getAccessToken?: () => string | Promise<string>;
 }
@@ -31,16 +41,15 @@ export interface JwtLoginOptions {
  * @throws TypeError without a gateway's address outside of a page
  */
 export function createJwtLogin(options: JwtLoginOptions): ConnectionLogin {
-  const { getAccessToken, fetch = globalThis.fetch.bind(globalThis), requestTimeoutMs = 10_000 } = options;
-  const origin = gatewayOrigin(options.url, null, originOfPage());
-  const never = new AbortController().signal;
+  const { getAccessToken } = options;
+  const requests = new LoginRequests(options, safeStorage(undefined));
   const ticket = async (signal: AbortSignal): Promise<string> => {
     const credentials = { credentials: 'omit', authorization: `Bearer ${await getAccessToken()}` } as const;
-    const answer = await sendAuthRequest(fetch, origin, { method: 'POST', path: 'ticket', credentials }, signal);
-    return ticketOf(answer);
+    return ticketOf(await requests.send({ path: 'ticket', credentials }, signal));
   };
   return {
-    ticket: () => bounded(ticket, requestTimeoutMs, never),
+    // The second time `getAccessToken` has reason to give another.
+    ticket: () => repaired(() => requests.once(ticket)),
     refresh: () => Promise.resolve(),
     renewed: () => {},
     getAccessToken,
@@ -49,5 +58,5 @@ export function createJwtLogin(options: JwtLoginOptions): ConnectionLogin {
 
 export function ticketOf(answer: { ticket?: unknown }): string {
   if (typeof answer.ticket === 'string') return answer.ticket;
-  throw new ClientError('unexpected_answer', 'the answer holds no ticket');
+  throw unexpected('ticket');
 }

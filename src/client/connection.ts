@@ -1,11 +1,16 @@
 import { closeAction } from '../protocol/close-codes.js';
 import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
+import { Alarm } from './alarm.js';
 import { ClientError } from './errors.js';
+import { readFrame } from './frame.js';
 import { endOfLogin } from './login-end.js';
-import { MAX_HINT_MS, planRetry, type ReconnectHint } from './retry-plan.js';
-import { makeOffer, openSocket, parseMessage, type SocketLike, type SocketOptions } from './socket.js';
+import { isOffline } from './page.js';
+import { MAX_HINT_MS, planRetry, RECONNECT_BACKOFF, type ReconnectHint } from './retry-plan.js';
+import { makeOffer, openSocket, type SocketLike, type SocketOptions, urlsOf } from './socket.js';
 
 export type Welcome = Extract<ServerMessage, { type: 'welcome' }>;
+/** What is not about the connection itself. */
+export type RelayedMessage = Exclude<ServerMessage, { type: 'welcome' | 'pong' | 'reconnect' }>;
 
 /** `waiting`: until the next attempt. `paused`: until `resume`. `stopped`: for good, by `close` or by the gateway. */
 export type ConnectionState =
@@ -26,9 +31,12 @@ export interface ConnectionTimings {
 
 export interface ConnectionListener {
   onState(state: ConnectionState): void;
-  onMessage(message: ServerMessage): void;
-  /** An attempt that could not even begin: the login, or the caller's `protocols` or `getAccessToken`, failed. */
-  onConnectFailure(cause: unknown): void;
+  onMessage(message: RelayedMessage): void;
+  /**
+   * `connect_failed`: an attempt could not even begin, since the login or a function of the caller's failed.
+   * `unexpected_answer`: frames that are not of the protocol, told once for each connection.
+   */
+  onError(error: ClientError): void;
 }
 
 /** A connection that lasted this long counts as a success, after which the backoff begins anew. */
@@ -39,11 +47,12 @@ const GONE = 4_900;
 const CHECK_TIMEOUT_MS = 3_000;
 const NORMAL = 1_000;
 const ABNORMAL = 1_006;
+/** A gateway that asks for more is not believed to mean it. */
+const MIN_PING_INTERVAL_MS = 1_000;
 
 /** One WebSocket after the other: connects, pings, notices a dead peer, and comes back as the gateway asks. */
 export class Connection {
-  readonly #options: SocketOptions;
-  readonly #timings: ConnectionTimings;
+  readonly #options: SocketOptions & ConnectionTimings;
   readonly #listener: ConnectionListener;
   #state: ConnectionState = { name: 'paused' };
   #socket: SocketLike | undefined;
@@ -54,13 +63,15 @@ export class Connection {
   #hint: ReconnectHint | undefined;
   /** The gateway closed because of the credential. */
   #mustRefreshLogin = false;
+  /** How many attempts no welcome followed. */
+  #fruitless = 0;
+  #toldOfNonsense = false;
   /** The one timer of the phase: connect time-out, next ping, or next attempt. */
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #pongTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #alarm = new Alarm();
+  readonly #pongAlarm = new Alarm();
 
-  constructor(options: SocketOptions, timings: ConnectionTimings, listener: ConnectionListener) {
+  constructor(options: SocketOptions & ConnectionTimings, listener: ConnectionListener) {
     this.#options = options;
-    this.#timings = timings;
     this.#listener = listener;
   }
 
@@ -94,14 +105,16 @@ export class Connection {
 
   /** Finds out at once whether the connection lives; ends a wait for the next attempt. */
   check(): void {
-    if (this.#state.name === 'waiting') void this.#connect();
-    else if (this.#state.name === 'open') this.#ping(Math.min(CHECK_TIMEOUT_MS, this.#timings.pongTimeoutMs));
+    if (this.#state.name === 'waiting' && !isOffline()) void this.#connect();
+    else if (this.#state.name === 'open') this.#ping(Math.min(CHECK_TIMEOUT_MS, this.#options.pongTimeoutMs));
   }
 
-  close(): void {
+  /** @param code the close code that the reason amounts to; undefined when the application wants it */
+  stop(code?: number): void {
     if (this.#state.name === 'stopped') return;
-    this.#leave(NORMAL);
-    this.#enter({ name: 'stopped', code: undefined });
+    // Told to the gateway too: it frees what a connection without a login owned.
+    this.#leave(code ?? NORMAL);
+    this.#enter({ name: 'stopped', code });
   }
 
   /** Only while open; what is sent otherwise is dropped. */
@@ -115,16 +128,19 @@ export class Connection {
     const isCurrent = () => generation === this.#generation;
     this.#enter({ name: 'connecting' });
     if (!isCurrent()) return;
-    this.#timer = setTimeout(() => this.#lost(ABNORMAL, GONE), this.#timings.connectTimeoutMs);
+    this.#alarm.set(this.#options.connectTimeoutMs, () => this.#lost(ABNORMAL, GONE));
     let socket: SocketLike;
     try {
       await this.#refreshLogin();
       const offer = await makeOffer(this.#options);
       if (!isCurrent()) return;
-      socket = openSocket(this.#options, offer);
+      const urls = urlsOf(this.#options);
+      socket = openSocket(urls[this.#fruitless % urls.length] ?? urls[0], this.#options, offer);
     } catch (error) {
       if (!isCurrent()) return;
-      this.#listener.onConnectFailure(error);
+      this.#listener.onError(
+        new ClientError('connect_failed', 'the attempt to connect could not begin', { cause: error }),
+      );
       if (isCurrent()) this.#failed(error);
       return;
     }
@@ -150,19 +166,24 @@ export class Connection {
   /** An attempt that could not begin. Whether the login is over is for the gateway to say, never for a lost answer. */
   #failed(error: unknown): void {
     const code = endOfLogin(error);
-    if (code === undefined) return this.#lost(ABNORMAL, NORMAL, error instanceof ClientError ? error.retryAfterMs : 0);
-    this.#leave(NORMAL);
-    this.#enter({ name: 'stopped', code });
+    if (code === undefined) this.#lost(ABNORMAL, NORMAL, error instanceof ClientError ? error.retryAfterMs : 0);
+    else this.stop(code);
   }
 
   #receive(data: unknown): void {
-    clearTimeout(this.#pongTimer);
-    this.#pongTimer = undefined;
-    const message = parseMessage(data);
-    if (message === undefined || message.type === 'pong') return;
+    this.#pongAlarm.clear();
+    const message = readFrame(data);
+    if (message === undefined) return this.#tellOfNonsense();
+    if (message.type === 'pong') return;
     if (message.type === 'welcome') return this.#opened(message);
     if (message.type === 'reconnect') this.#hint = { afterMs: message.after_ms, jitterMs: message.jitter_ms };
     else this.#listener.onMessage(message);
+  }
+
+  #tellOfNonsense(): void {
+    if (this.#toldOfNonsense) return;
+    this.#toldOfNonsense = true;
+    this.#listener.onError(new ClientError('unexpected_answer', 'a frame that is not of the protocol'));
   }
 
   #opened(welcome: Welcome): void {
@@ -173,17 +194,18 @@ export class Connection {
   }
 
   #schedulePing(welcome: Welcome): void {
-    clearTimeout(this.#timer);
-    const intervalMs = Math.min(this.#timings.pingIntervalMs, welcome.ping_interval_ms);
-    this.#timer = setTimeout(() => {
-      this.#ping(this.#timings.pongTimeoutMs);
+    const intervalMs = Math.min(this.#options.pingIntervalMs, Math.max(MIN_PING_INTERVAL_MS, welcome.ping_interval_ms));
+    this.#alarm.set(intervalMs, (slept) => {
       this.#schedulePing(welcome);
-    }, intervalMs);
+      if (slept) this.check();
+      else this.#ping(this.#options.pongTimeoutMs);
+    });
   }
 
   #ping(timeoutMs: number): void {
-    if (this.#pongTimer !== undefined) return;
-    this.#pongTimer = setTimeout(() => this.#lost(ABNORMAL, GONE), timeoutMs);
+    if (this.#pongAlarm.isSet) return;
+    // After a sleep the answer may be there and unread.
+    this.#pongAlarm.set(timeoutMs, (slept) => (slept ? this.check() : this.#lost(ABNORMAL, GONE)));
     this.send({ type: 'ping' });
   }
 
@@ -195,25 +217,37 @@ export class Connection {
   #lost(code: number, sayCode: number, atLeastMs = 0): void {
     const wasOpen = this.#state.name === 'open';
     if (wasOpen && performance.now() - this.#openedAtMs >= STABLE_MS) this.#attempt = 0;
+    if (!wasOpen && this.#socket !== undefined) this.#fruitless++;
     const hint = this.#hint;
-    this.#hint = undefined;
     this.#leave(sayCode);
-    const { login, getAccessToken, protocols } = this.#options;
-    const canRefreshLogin = login !== undefined || getAccessToken !== undefined || typeof protocols === 'function';
-    const plan = planRetry({ code, attempt: this.#attempt++, hint, canRefreshLogin });
-    if (plan.action === 'stop') return this.#enter({ name: 'stopped', code });
+    const { login, getTicket, getAccessToken, protocols } = this.#options;
+    const canRefreshLogin = (login ?? getTicket ?? getAccessToken) !== undefined || typeof protocols === 'function';
+    const planMs = planRetry({ code, attempt: this.#attempt, hint, canRefreshLogin });
+    if (planMs === undefined) return this.#enter({ name: 'stopped', code });
     if (closeAction(code) === 'refresh_login') this.#mustRefreshLogin = true;
-    const delayMs = plan.delayMs + Math.min(atLeastMs, MAX_HINT_MS);
-    this.#timer = setTimeout(() => void this.#connect(), delayMs);
+    if (!isOffline()) this.#attempt++;
+    const delayMs = this.#retryIn(planMs + Math.min(atLeastMs, MAX_HINT_MS));
     this.#enter({ name: 'waiting', delayMs, code });
+  }
+
+  /** While the browser says that it is offline, only now and then: `online` ends the wait. @returns the wait, in ms */
+  #retryIn(delayMs: number): number {
+    const { capMs } = RECONNECT_BACKOFF;
+    const waitMs = isOffline() ? Math.max(delayMs, capMs) : delayMs;
+    this.#alarm.set(waitMs, () => {
+      if (isOffline() && waitMs < capMs) this.#retryIn(capMs);
+      else void this.#connect();
+    });
+    return waitMs;
   }
 
   /** Waits for nothing of the socket: a dead peer would keep a closing one for minutes. */
   #leave(sayCode: number): void {
     this.#generation++;
-    clearTimeout(this.#timer);
-    clearTimeout(this.#pongTimer);
-    this.#pongTimer = undefined;
+    this.#alarm.clear();
+    this.#pongAlarm.clear();
+    this.#hint = undefined;
+    this.#toldOfNonsense = false;
     const socket = this.#socket;
     this.#socket = undefined;
     socket?.close(sayCode);

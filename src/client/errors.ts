@@ -1,10 +1,10 @@
-import { ERROR_CODES, type ErrorCode } from '../protocol/error-codes.js';
+import type { ErrorCode } from '../protocol/error-codes.js';
 
 /**
- * `timeout`: no answer in time, the outcome is unknown. `queue_full`: too many operations wait. `stopped`: the session
- * ended first. `connect_failed`: an attempt to connect could not even begin. `renewal_failed`: `getAccessToken` failed
- * when the connection's credential was to be renewed. `unreachable`: no answer of the gateway. `unexpected_answer`: one
- * that is not of its protocol. `superseded`: another tab changed the login meanwhile.
+ * `timeout`: no answer in time, the outcome is unknown. `queue_full`: too many operations or unread messages wait.
+ * `stopped`: the session ended first. `connect_failed`: an attempt to connect could not even begin. `renewal_failed`:
+ * `getAccessToken` failed when the connection's credential was to be renewed. `unreachable`: no answer of the gateway.
+ * `unexpected_answer`: one that is not of its protocol. `superseded`: another tab changed the login meanwhile.
  */
 export type ClientErrorCode =
   | ErrorCode
@@ -17,11 +17,14 @@ export type ClientErrorCode =
   | 'unexpected_answer'
   | 'superseded';
 
+/** Of the client's own codes; the gateway says it with each of its own. */
 const RETRYABLE: ReadonlySet<ClientErrorCode> = new Set<ClientErrorCode>(['timeout', 'unreachable', 'superseded']);
 
 export interface ClientErrorDetails {
   sessionId?: string | undefined;
   retryAfterMs?: number | undefined;
+  /** What the gateway said of it. */
+  retryable?: boolean | undefined;
   cause?: unknown;
 }
 
@@ -31,6 +34,8 @@ export class ClientError extends Error {
   readonly sessionId: string | undefined;
   /** How long to wait before the same makes sense again. */
   readonly retryAfterMs: number | undefined;
+  /** Whether the same can succeed later. */
+  readonly retryable: boolean;
 
   constructor(code: ClientErrorCode, message: string, details: ClientErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -38,11 +43,6 @@ export class ClientError extends Error {
     this.code = code;
     this.sessionId = details.sessionId;
     this.retryAfterMs = details.retryAfterMs;
-  }
-
-  /** Whether the same can succeed later. */
-  get retryable(): boolean {
-    const known: Partial<Record<ClientErrorCode, { retryable: boolean }>> = ERROR_CODES;
-    return known[this.code]?.retryable ?? RETRYABLE.has(this.code);
+    this.retryable = details.retryable ?? RETRYABLE.has(code);
   }
 }

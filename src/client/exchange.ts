@@ -1,4 +1,4 @@
-import type { Operation } from './operations.js';
+import type { Operation, OperationKind } from './operations.js';
 
 type Timer = ReturnType<typeof setTimeout>;
 
@@ -12,8 +12,10 @@ export class Exchange {
     return this.#request !== undefined || this.#wait !== undefined;
   }
 
-  awaits(id: string | undefined): boolean {
-    return this.#request !== undefined && this.#request.id === id;
+  /** @param kind of the request that is answered; an error answers any */
+  awaits(id: string | undefined, kind?: OperationKind | 'subscribe'): boolean {
+    if (this.#request === undefined || this.#request.id !== id) return false;
+    return kind === undefined || kind === (this.#request.operation?.kind ?? 'subscribe');
   }
 
   /** @param operation what the request is for; undefined for a subscription */

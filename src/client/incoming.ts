@@ -2,13 +2,15 @@ import type { MessageMessage, Position, PresenceMessage, ServerMessage, Subscrib
 import { type Content, contentOf } from './payload.js';
 
 /** A message of the session. */
-export type Message = Content & {
+export type Message<T = unknown> = Content<T> & {
   /** Of an ephemeral message: the last offset given before it. */
   readonly offset: number;
   /** ms since 1970 by the gateway's clock. */
   readonly at: number;
   /** Only for who is there: a later subscription does not get it again. */
   readonly ephemeral: boolean;
+  /** Of the first that is kept after a `reset`: those between it and the one before it are gone. */
+  readonly gap: boolean;
   /** At which the owner sent it; absent when the application did. */
   readonly ownerEpoch?: number;
   /** The sender's, where the gateway shows it. */
@@ -21,9 +23,9 @@ export type Signal = Content & { readonly connectionId: string; readonly princip
 /** Who is in the session, or who came or went: counted by principal. */
 export type PresenceChange = Pick<PresenceMessage, 'event' | 'count' | 'members'>;
 
-export interface MessageEvents {
+export interface MessageEvents<T = unknown> {
   /** Each once, in the order of their offsets, over lost connections too. */
-  message: Message;
+  message: Message<T>;
   /** Messages were missed that are no longer kept: what follows comes after the position. */
   reset: Position;
   /** This connection reads too slowly: what comes after the position follows later. */
@@ -43,6 +45,8 @@ export class Incoming {
   readonly #listener: Listener;
   readonly #from: Position | 'oldest' | undefined;
   #position: Position | undefined;
+  /** Messages were missed, and none came since. */
+  #gap = false;
   /** Of what is known of who is there. */
   #presenceRev = -1;
 
@@ -64,7 +68,7 @@ export class Incoming {
   subscribed({ position, recovered }: SubscribeAck): void {
     this.#presenceRev = -1;
     this.#position = position;
-    if (recovered === false) this.#listener.emit('reset', position);
+    if (recovered === false) this.#missed(position);
   }
 
   receive(message: FromGateway): void {
@@ -73,7 +77,7 @@ export class Incoming {
         return this.#onMessage(message);
       case 'reset':
         this.#position = message.position;
-        if (!message.recovered) this.#listener.emit('reset', message.position);
+        if (!message.recovered) this.#missed(message.position);
         return;
       case 'lagged':
         return this.#listener.emit('lagged', message.position);
@@ -91,17 +95,25 @@ export class Incoming {
     }
   }
 
+  #missed(position: Position): void {
+    this.#gap = true;
+    this.#listener.emit('reset', position);
+  }
+
   #onMessage(message: MessageMessage): void {
     const { offset, at, ephemeral = false, owner_epoch: ownerEpoch, principal } = message;
     if (this.#position !== undefined && !ephemeral) {
       if (offset <= this.#position.offset) return;
       this.#position = { epoch: this.#position.epoch, offset };
     }
+    const gap = this.#gap && !ephemeral;
+    if (gap) this.#gap = false;
     this.#listener.emit('message', {
       ...contentOf(message),
       offset,
       at,
       ephemeral,
+      gap,
       ...(ownerEpoch !== undefined && { ownerEpoch }),
       ...(principal !== undefined && { principal }),
     });

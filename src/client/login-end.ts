@@ -1,19 +1,40 @@
-import { CLOSE_CODES } from '../protocol/close-codes.js';
+import type { CLOSE_CODES } from '../protocol/close-codes.js';
 import { ClientError, type ClientErrorCode } from './errors.js';
 
-/** The answers after which only a person can log in again, each with the close code that means the same. */
-const ENDS: Partial<Record<ClientErrorCode, number>> = {
-  login_ended: CLOSE_CODES.login_ended,
-  invalid_refresh_token: CLOSE_CODES.login_ended,
-  no_login: CLOSE_CODES.login_ended,
-  refresh_token_reused: CLOSE_CODES.token_reuse,
-};
+// One by one, so that the table does not come along with them.
+const REVOKED: (typeof CLOSE_CODES)['revoked'] = 4001;
+export const LOGIN_ENDED: (typeof CLOSE_CODES)['login_ended'] = 4002;
+const TOKEN_REUSE: (typeof CLOSE_CODES)['token_reuse'] = 4003;
 
-export function endsLogin(error: unknown): error is ClientError {
-  return endOfLogin(error) !== undefined;
+/** The answers after which only a person can log in again, each with the close code that means the same. */
+const ENDS: ReadonlyMap<ClientErrorCode, number> = new Map<ClientErrorCode, number>([
+  ['login_ended', LOGIN_ENDED],
+  ['invalid_refresh_token', LOGIN_ENDED],
+  ['no_login', LOGIN_ENDED],
+  ['refresh_token_reused', TOKEN_REUSE],
+]);
+
+export function nobody(): ClientError {
+  return new ClientError('no_login', 'nobody is logged in');
+}
+
+export function superseded(): ClientError {
+  return new ClientError('superseded', 'the login changed meanwhile');
+}
+
+/** The error as what it says of the login; undefined when the login may go on. */
+export function endingOf(error: unknown): ClientError | undefined {
+  if (!(error instanceof ClientError)) return undefined;
+  if (error.code === 'unauthorized') return nobody();
+  return ENDS.has(error.code) ? error : undefined;
 }
 
 /** The close code that an error amounts to; undefined when the login may go on. */
 export function endOfLogin(error: unknown): number | undefined {
-  return error instanceof ClientError ? ENDS[error.code] : undefined;
+  return error instanceof ClientError ? ENDS.get(error.code) : undefined;
+}
+
+/** Whether a close code says that the login is over: what it owned is free then, and its tokens are worth nothing. */
+export function isEndOfLogin(code: number | undefined): boolean {
+  return code === REVOKED || code === LOGIN_ENDED || code === TOKEN_REUSE;
 }

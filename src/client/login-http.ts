@@ -1,12 +1,11 @@
 /** One request to the gateway's `/v1/auth`, and what its answer means. */
-import { ERROR_CODES, type ErrorCode } from '../protocol/error-codes.js';
+import type { ErrorCode } from '../protocol/error-codes.js';
 import { ClientError } from './errors.js';
 import type { Credentials } from './login-keeper.js';
 
 export type Fetch = typeof globalThis.fetch;
 
 export interface AuthRequest {
-  method: 'GET' | 'POST';
   /** Below `/v1/auth/`. */
   path: 'exchange' | 'refresh' | 'ticket' | 'me' | 'logout' | 'upstream';
   body?: object;
@@ -21,14 +20,14 @@ export interface AuthRequest {
 export async function sendAuthRequest(
   fetch: Fetch,
   origin: string,
-  { method, path, body, credentials: { credentials, authorization } }: AuthRequest,
+  { path, body, credentials: { credentials, authorization } }: AuthRequest,
   signal: AbortSignal,
 ): Promise<object> {
   let response: Response;
   let text: string;
   try {
     response = await fetch(`${origin}/v1/auth/${path}`, {
-      method,
+      method: path === 'me' ? 'GET' : 'POST',
       credentials,
       cache: 'no-store',
       redirect: 'error',
@@ -37,9 +36,9 @@ export async function sendAuthRequest(
         // A page of another origin can send this only after a preflight, which the gateway answers to those allowed.
         'X-Holdfast': '1',
         ...(authorization !== undefined && { Authorization: authorization }),
-        ...(body !== undefined && { 'Content-Type': 'application/json' }),
+        ...(body && { 'Content-Type': 'application/json' }),
       },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
+      body: body ? JSON.stringify(body) : null,
     });
     text = await response.text();
   } catch (cause) {
@@ -47,29 +46,32 @@ export async function sendAuthRequest(
   }
   const answer = parse(text);
   if (!response.ok) throw refusal(response, answer);
-  if (answer === undefined) throw new ClientError('unexpected_answer', `the answer to ${path} is not the gateway's`);
+  if (answer === undefined) throw unexpected(path);
   return answer;
 }
 
+/** An answer that the gateway does not give. */
+export function unexpected(asked: string): ClientError {
+  return new ClientError('unexpected_answer', `the answer to ${asked} is not the gateway's`);
+}
+
 function parse(text: string): Record<string, unknown> | undefined {
-  if (text === '') return {};
   try {
-    const value: unknown = JSON.parse(text);
-    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-    return isObject ? (value as Record<string, unknown>) : undefined;
+    const value: unknown = JSON.parse(text || '{}');
+    return value instanceof Object ? (value as Record<string, unknown>) : undefined;
   } catch {
     return undefined;
   }
 }
 
 function refusal({ status, headers }: Response, answer: Record<string, unknown> | undefined): ClientError {
-  const { code, detail, retry_after_ms: retryAfter } = answer ?? {};
-  const header = Number(headers.get('Retry-After') ?? Number.NaN) * 1_000;
-  const retryAfterMs = typeof retryAfter === 'number' ? retryAfter : Number.isFinite(header) ? header : undefined;
-  if (typeof code === 'string' && Object.hasOwn(ERROR_CODES, code)) {
-    return new ClientError(code as ErrorCode, typeof detail === 'string' ? detail : code, { retryAfterMs });
+  const { code, detail, retryable, retry_after_ms: retryAfter } = answer ?? {};
+  const headerMs = Number(headers.get('Retry-After')) * 1_000 || undefined;
+  const retryAfterMs = typeof retryAfter === 'number' ? retryAfter : headerMs;
+  if (typeof code === 'string' && typeof retryable === 'boolean') {
+    return new ClientError(code as ErrorCode, typeof detail === 'string' ? detail : code, { retryAfterMs, retryable });
   }
-  // A proxy's own answer, or a code that this client is too young for.
+  // A proxy's own answer.
   const isPassing = status >= 500 || status === 429 || status === 408;
   return new ClientError(isPassing ? 'unreachable' : 'unexpected_answer', `HTTP ${status}`, { retryAfterMs });
 }

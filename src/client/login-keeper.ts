@@ -1,5 +1,5 @@
 /** Where a login is kept on the client's side, and how a request shows it. */
-import type { TokenStorage } from './tokens.js';
+import type { TokenStorage } from './storage.js';
 
 /** Keeps one refresh token outside of browsers: a key chain, a file that only its user can read. */
 export interface RefreshTokenStore {
@@ -25,108 +25,52 @@ export interface LoginAnswer {
   refresh_token?: string;
 }
 
-export interface LoginKeeper {
-  /** Whether the browser's cookies go with a request. */
-  readonly cookies: 'include' | 'omit';
+export const LOGIN_KEY = 'holdfast:login';
+
+/**
+ * In a browser the refresh token is in the gateway's cookie, and storage tells the tabs which login it is; elsewhere the
+ * application keeps it.
+ */
+export class LoginKeeper {
+  /** Whether it is in the cookie, which all tabs share. */
+  readonly inCookie: boolean;
+  readonly #store: RefreshTokenStore;
+
+  constructor(refreshTokens: RefreshTokenStore | undefined, storage: TokenStorage) {
+    this.inCookie = refreshTokens === undefined;
+    this.#store = refreshTokens ?? {
+      get: () => storage.getItem(LOGIN_KEY) || undefined,
+      set: (id) => (id === undefined ? storage.removeItem(LOGIN_KEY) : storage.setItem(LOGIN_KEY, id)),
+    };
+  }
+
   /**
    * What stands for the login that is kept now. It differs after another tab or process logged out, logged in or
    * refreshed; undefined when none is known of.
    */
-  mark(): Promise<string | undefined>;
-  /** The mark that `keep(answer)` leaves. */
-  markOf(answer: LoginAnswer): string | undefined;
-  keep(answer: LoginAnswer): Promise<void>;
-  forget(): Promise<void>;
-  /** Undefined when there is nothing to show. */
-  credentials(): Promise<Credentials | undefined>;
-}
-
-export const LOGIN_KEY = 'holdfast:login';
-
-/** In a browser: the refresh token is in the gateway's cookie, and storage tells the tabs only which login it is. */
-export class CookieKeeper implements LoginKeeper {
-  readonly cookies = 'include';
-  readonly #storage: TokenStorage;
-
-  constructor(storage: TokenStorage) {
-    this.#storage = storage;
-  }
-
-  async mark(): Promise<string | undefined> {
-    return this.#storage.getItem(LOGIN_KEY) ?? undefined;
-  }
-
-  markOf(answer: LoginAnswer): string {
-    return answer.login_id;
-  }
-
-  async keep(answer: LoginAnswer): Promise<void> {
-    this.#storage.setItem(LOGIN_KEY, answer.login_id);
-  }
-
-  async forget(): Promise<void> {
-    this.#storage.removeItem(LOGIN_KEY);
-  }
-
-  async credentials(): Promise<Credentials> {
-    return { credentials: this.cookies };
-  }
-}
-
-/** Elsewhere: the application keeps the refresh token. */
-export class TokenKeeper implements LoginKeeper {
-  readonly cookies = 'omit';
-  readonly #store: RefreshTokenStore;
-
-  constructor(store: RefreshTokenStore) {
-    this.#store = store;
-  }
-
   async mark(): Promise<string | undefined> {
     return this.#store.get();
   }
 
+  /** The mark that `keep(answer)` leaves. */
   markOf(answer: LoginAnswer): string | undefined {
-    return answer.refresh_token;
+    return this.inCookie ? answer.login_id : answer.refresh_token;
   }
 
   async keep(answer: LoginAnswer): Promise<void> {
-    await this.#store.set(answer.refresh_token);
+    await this.#store.set(this.markOf(answer));
   }
 
-  async forget(): Promise<void> {
-    await this.#store.set(undefined);
+  /** @param why `refused`: other tabs hear that the login is over, not that the person left */
+  async forget(why?: 'refused'): Promise<void> {
+    if (why === undefined || !this.inCookie) await this.#store.set(undefined);
+    else if ((await this.mark()) !== undefined) await this.#store.set('');
   }
 
+  /** Undefined when there is nothing to show. */
   async credentials(): Promise<Credentials | undefined> {
-    const token = await this.#store.get();
-    return token === undefined ? undefined : { credentials: this.cookies, authorization: `Bearer ${token}` };
+    if (this.inCookie) return { credentials: 'include' };
+    const token = await this.mark();
+    return token === undefined ? undefined : { credentials: 'omit', authorization: `Bearer ${token}` };
   }
-}
-
-/** Web Storage that cannot fail: where it is full, forbidden or missing, memory stands in for it. */
-export function safeStorage(storage: TokenStorage | undefined): TokenStorage {
-  const memory = new Map<string, string>();
-  const attempt = <T>(use: (storage: TokenStorage) => T): T | undefined => {
-    try {
-      return storage === undefined ? undefined : use(storage);
-    } catch {
-      return undefined;
-    }
-  };
-  return {
-    getItem: (key) => {
-      // Null means that another tab took it out; undefined, that the storage cannot say.
-      const stored = attempt((storage) => storage.getItem(key));
-      return (stored === undefined ? memory.get(key) : stored) ?? null;
-    },
-    setItem: (key, value) => {
-      memory.set(key, value);
-      attempt((storage) => storage.setItem(key, value));
-    },
-    removeItem: (key) => {
-      memory.delete(key);
-      attempt((storage) => storage.removeItem(key));
-    },
-  };
 }

@@ -1,4 +1,5 @@
 import type { ClientMessage } from '../protocol/messages.js';
+import { onAbort } from './abort.js';
 import { ClientError } from './errors.js';
 import { randomId } from './random-id.js';
 
@@ -12,7 +13,13 @@ export interface Operation {
   failures: number;
   /** The owner epoch that was known when it was sent last. */
   ownerEpoch: number;
-  settle(error?: ClientError): void;
+  settle(reason?: unknown): void;
+}
+
+export interface OperationOptions {
+  readonly force?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+  onGivenUp(): void;
 }
 
 const MAX_WAITING = 16;
@@ -41,46 +48,54 @@ export class Operations {
     return this.#queue.some(({ kind }) => kind !== 'claim');
   }
 
-  /** @returns what settles with the operation; rejects with ClientError */
-  add(kind: OperationKind, force: boolean, onTimeout: () => void): Promise<void> {
+  /**
+   * @param options `force`: of a claim. `onGivenUp`: it timed out or was aborted
+   * @returns what settles with the operation; rejects with ClientError, or the reason of `signal`
+   */
+  add(kind: OperationKind, { force, signal, onGivenUp }: OperationOptions): Promise<void> {
     const sessionId = this.#sessionId;
     if (this.#queue.length >= MAX_WAITING) {
-      const message = `more than ${MAX_WAITING} operations wait for an answer`;
+      const message = `more than ${MAX_WAITING} operations wait`;
       return Promise.reject(new ClientError('queue_full', message, { sessionId }));
     }
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        operation.settle(new ClientError('timeout', `no answer to ${kind} in time`, { sessionId }));
-        onTimeout();
-      }, this.#timeoutMs);
+      let unlisten = (): void => {};
+      const giveUp = (reason: unknown) => {
+        operation.settle(reason);
+        onGivenUp();
+      };
+      const late = () => giveUp(new ClientError('timeout', `no answer to ${kind}`, { sessionId }));
+      const timer = setTimeout(late, this.#timeoutMs);
       const operation: Operation = {
         kind,
         message: messageOf(kind, sessionId, force),
         failures: 0,
         ownerEpoch: 0,
-        settle: (error) => {
+        settle: (reason) => {
           clearTimeout(timer);
+          unlisten();
           const index = this.#queue.indexOf(operation);
           if (index >= 0) this.#queue.splice(index, 1);
-          if (error === undefined) resolve();
-          else reject(error);
+          if (reason === undefined) resolve();
+          else reject(reason);
         },
       };
       this.#queue.push(operation);
+      unlisten = onAbort(signal, giveUp);
     });
   }
 
   /** Ends all: an unsubscription as done, since that is what became of it, the others with `stopped`. */
   stop(): void {
     for (const operation of Array.from(this.#queue)) {
-      const message = `the session ended before the answer to ${operation.kind}`;
+      const message = `ended before the answer to ${operation.kind}`;
       const error = new ClientError('stopped', message, { sessionId: this.#sessionId });
       operation.settle(operation.kind === 'unsubscribe' ? undefined : error);
     }
   }
 }
 
-function messageOf(kind: OperationKind, sessionId: string, force: boolean): Operation['message'] {
+function messageOf(kind: OperationKind, sessionId: string, force = false): Operation['message'] {
   if (kind !== 'claim') return { type: kind, session_id: sessionId };
   return { type: 'claim', session_id: sessionId, attempt_id: randomId(), ...(force && { force }) };
 }

@@ -1,14 +1,15 @@
-import { fullJitterMs } from '../lib/backoff.js';
 import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
+import { onAbort } from './abort.js';
 import { ClientError } from './errors.js';
-import { type ErrorMessage, isTriedAgain } from './refusals.js';
+import { type ErrorMessage, isTriedAgain, refusalOf } from './refusals.js';
+import { requestDelayMs } from './retry-plan.js';
 import type { SessionLink } from './session-link.js';
 
-interface Outgoing {
+export interface Outgoing {
   send: Extract<ClientMessage, { type: 'send' }>;
   signal: Extract<ClientMessage, { type: 'signal' }>;
 }
-interface Answers {
+export interface Answers {
   send: Extract<ServerMessage, { type: 'send_ack' }>;
   signal: Extract<ServerMessage, { type: 'signal_ack' }>;
 }
@@ -20,7 +21,8 @@ interface Entry {
   /** Of the request on its way; undefined while it waits to be sent. */
   requestId: string | undefined;
   failures: number;
-  settle(outcome: Answer | ClientError): void;
+  settle(answer: Answer): void;
+  fail(reason: unknown): void;
 }
 
 const MAX_WAITING = 256;
@@ -28,7 +30,6 @@ const MAX_WAITING = 256;
 const MAX_UNDER_WAY = 32;
 /** By how much an answer raises that number again after a refusal for now, which sets it to 1. */
 const RECOVERY = 1 / 8;
-const RETRY_BACKOFF = { baseMs: 250, capMs: 5_000 };
 
 /**
  * One session's sends and signals until they are answered, in order and without waiting for one before the next. A send
@@ -48,27 +49,36 @@ export class Outbox {
     this.#isSubscribed = isSubscribed;
   }
 
-  /** @returns the gateway's answer; rejects with ClientError */
-  add<K extends Kind>(message: Outgoing[K]): Promise<Answers[K]> {
+  /** @returns the gateway's answer; rejects with ClientError, or the reason of `signal` */
+  add<K extends Kind>(message: Outgoing[K], signal?: AbortSignal): Promise<Answers[K]> {
     if (this.#entries.size >= MAX_WAITING) {
-      return Promise.reject(this.#error('queue_full', `more than ${MAX_WAITING} messages wait for an answer`));
+      return Promise.reject(this.#error('queue_full', `more than ${MAX_WAITING} messages wait`));
     }
     return new Promise((resolve, reject) => {
-      const late = () => entry.settle(this.#error('timeout', `no answer to ${message.type} in time`));
+      let unlisten = (): void => {};
+      const late = () => entry.fail(this.#error('timeout', `no answer to ${message.type}`));
       const timer = setTimeout(late, this.#link.operationTimeoutMs);
+      const done = () => {
+        clearTimeout(timer);
+        unlisten();
+        this.#entries.delete(entry);
+        this.flush();
+      };
       const entry: Entry = {
         message,
         requestId: undefined,
         failures: 0,
-        settle: (outcome) => {
-          clearTimeout(timer);
-          this.#entries.delete(entry);
-          if (outcome instanceof ClientError) reject(outcome);
-          else resolve(outcome as Answers[K]);
-          this.flush();
+        settle: (answer) => {
+          resolve(answer as Answers[K]);
+          done();
+        },
+        fail: (reason) => {
+          reject(reason);
+          done();
         },
       };
       this.#entries.add(entry);
+      unlisten = onAbort(signal, entry.fail);
       this.flush();
     });
   }
@@ -97,17 +107,18 @@ export class Outbox {
   refused(error: ErrorMessage): void {
     const entry = this.#find(error.id);
     if (entry === undefined) return;
-    const { code, message, retry_after_ms: retryAfterMs } = error;
-    if (!isTriedAgain(error)) return entry.settle(this.#error(code, message, retryAfterMs));
+    if (!isTriedAgain(error)) return entry.fail(refusalOf(error, this.#sessionId));
     entry.requestId = undefined;
     // Gateways charge what they refuse too: more at once would come to less.
     this.#maxUnderWay = 1;
-    const delayMs = Math.max(retryAfterMs ?? 0, fullJitterMs(entry.failures++, RETRY_BACKOFF));
     clearTimeout(this.#wait);
-    this.#wait = setTimeout(() => {
-      this.#wait = undefined;
-      this.flush();
-    }, delayMs);
+    this.#wait = setTimeout(
+      () => {
+        this.#wait = undefined;
+        this.flush();
+      },
+      requestDelayMs(entry.failures++, error.retry_after_ms),
+    );
   }
 
   /** The connection is gone, and with it the answers on their way. */
@@ -118,14 +129,14 @@ export class Outbox {
       const wasSent = entry.requestId !== undefined;
       entry.requestId = undefined;
       if (!wasSent || entry.message.type === 'send') continue;
-      entry.settle(this.#error('timeout', 'the connection was lost before the answer to signal'));
+      entry.fail(this.#error('timeout', 'connection lost before the answer to signal'));
     }
   }
 
   stop(): void {
     this.disconnected();
-    for (const { message, settle } of Array.from(this.#entries)) {
-      settle(this.#error('stopped', `the session ended before the answer to ${message.type}`));
+    for (const { message, fail } of Array.from(this.#entries)) {
+      fail(this.#error('stopped', `ended before the answer to ${message.type}`));
     }
   }
 
@@ -135,7 +146,7 @@ export class Outbox {
     return undefined;
   }
 
-  #error(code: ClientError['code'], message: string, retryAfterMs?: number): ClientError {
-    return new ClientError(code, message, { sessionId: this.#sessionId, retryAfterMs });
+  #error(code: ClientError['code'], message: string): ClientError {
+    return new ClientError(code, message, { sessionId: this.#sessionId });
   }
 }

@@ -5,6 +5,11 @@ export function isPage(): boolean {
   return typeof window !== 'undefined' && typeof document !== 'undefined';
 }
 
+/** True where the browser says so, which is right more often than when it says the opposite. */
+export function isOffline(): boolean {
+  return isPage() && !navigator.onLine;
+}
+
 /**
  * Calls `check` when the page may have been asleep or offline.
  * @returns what ends that
@@ -17,6 +22,7 @@ export function onWake(check: () => void): () => void {
   return listen([
     [window, 'online', check],
     [window, 'pageshow', check],
+    [window, 'focus', check],
     [document, 'resume', check],
     [document, 'visibilitychange', whenVisible],
   ]);
@@ -58,6 +64,18 @@ export function onStorage(key: string, changed: (value: string | null) => void):
   const listener = (event: Event) => {
     const { key: changedKey, newValue } = event as StorageEvent;
     if (changedKey === key || changedKey === null) changed(newValue);
+  };
+  return listen([[window, 'storage', listener]]);
+}
+
+/**
+ * Calls `added` with what another page of the same tab puts into its storage.
+ * @returns what ends that
+ */
+export function onAdded(storage: unknown, added: (key: string, value: string) => void): () => void {
+  const listener = (event: Event) => {
+    const { storageArea, key, newValue } = event as StorageEvent;
+    if (storageArea === storage && key !== null && newValue !== null) added(key, newValue);
   };
   return listen([[window, 'storage', listener]]);
 }

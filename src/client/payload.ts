@@ -2,8 +2,8 @@
 import type { Payload } from '../protocol/messages.js';
 
 /** Of a received message: `bytes` where bytes were sent, else `data`. */
-export type Content =
-  | { readonly data: unknown; readonly bytes?: never }
+export type Content<T = unknown> =
+  | { readonly data: T; readonly bytes?: never }
   | { readonly bytes: Uint8Array; readonly data?: never };
 
 /**

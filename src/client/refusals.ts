@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../protocol/error-codes.js';
 import type { ServerMessage } from '../protocol/messages.js';
+import { ClientError } from './errors.js';
 
 export type ErrorMessage = Extract<ServerMessage, { type: 'error' }>;
 
@@ -13,6 +14,12 @@ const TRIED_AGAIN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'internal',
 ]);
 const TOKEN_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['invalid_reconnect_token', 'reconnect_token_used']);
+
+/** What the application is told of a refusal. */
+export function refusalOf(refused: ErrorMessage, sessionId?: string): ClientError {
+  const { code, message, retryable, retry_after_ms: retryAfterMs } = refused;
+  return new ClientError(code, message, { sessionId, retryable, retryAfterMs });
+}
 
 /** True where the client sends an operation again by itself. */
 export function isTriedAgain({ code }: ErrorMessage): boolean {

@@ -1,5 +1,6 @@
 /** Calls that are repeated while that can help. */
 import { fullJitterMs } from '../lib/backoff.js';
+import { onAbort } from './abort.js';
 import { bounded } from './bounded.js';
 import { ClientError } from './errors.js';
 
@@ -40,15 +41,13 @@ export function retried<T>(
 /** Rejects with the signal's reason when it is aborted first. */
 function pause(delayMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const onAbort = () => {
-      clearTimeout(timer);
-      reject(signal.reason as Error);
-    };
     const timer = setTimeout(() => {
-      signal.removeEventListener('abort', onAbort);
+      unlisten();
       resolve();
     }, delayMs);
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
+    const unlisten = onAbort(signal, (reason) => {
+      clearTimeout(timer);
+      reject(reason);
+    });
   });
 }

@@ -8,6 +8,16 @@ export const BACK_OFF_FLOOR_MS = 1_000;
 /** A longer wait than this is not believed to be meant. */
 export const MAX_HINT_MS = 300_000;
 
+const REQUEST_BACKOFF = { baseMs: 250, capMs: 5_000 } as const;
+
+/**
+ * When to send a request again that was refused for now.
+ * @param retryAfterMs what the gateway asked to wait
+ */
+export function requestDelayMs(failures: number, retryAfterMs = 0): number {
+  return Math.min(MAX_HINT_MS, Math.max(retryAfterMs, fullJitterMs(failures, REQUEST_BACKOFF)));
+}
+
 /** What the gateway's `reconnect` message said. */
 export interface ReconnectHint {
   afterMs: number;
@@ -24,20 +34,23 @@ export interface Closure {
   canRefreshLogin: boolean;
 }
 
-export type RetryPlan = { action: 'stop' } | { action: 'retry'; delayMs: number };
-
-/** @param random uniform in [0, 1) */
-export function planRetry({ code, attempt, hint, canRefreshLogin }: Closure, random = Math.random): RetryPlan {
+/**
+ * @param random uniform in [0, 1)
+ * @returns how long to wait, in ms; undefined: for ever
+ */
+export function planRetry({ code, attempt, hint, canRefreshLogin }: Closure, random = Math.random): number | undefined {
   const backoffMs = fullJitterMs(attempt, RECONNECT_BACKOFF, random);
   switch (closeAction(code)) {
     case 'stop':
-      return { action: 'stop' };
+      return undefined;
     case 'refresh_login':
-      return canRefreshLogin ? { action: 'retry', delayMs: backoffMs } : { action: 'stop' };
+      return canRefreshLogin ? backoffMs : undefined;
     case 'back_off':
-      return { action: 'retry', delayMs: Math.min(RECONNECT_BACKOFF.capMs, BACK_OFF_FLOOR_MS + backoffMs) };
+      return Math.min(RECONNECT_BACKOFF.capMs, BACK_OFF_FLOOR_MS + backoffMs);
     case 'reconnect':
-      return { action: 'retry', delayMs: hint === undefined ? backoffMs : hintedMs(hint, random) };
+      if (hint === undefined) return backoffMs;
+      // Hints to come at once, over connections that do not last, must not make a client spin.
+      return Math.max(attempt > 0 ? backoffMs : 0, hintedMs(hint, random));
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ClientMessage } from '../protocol/messages.js';
-import type { Session } from './session.js';
+import type { SessionCore } from './session-core.js';
 import type { Tokens } from './tokens.js';
 
 /** What a session needs of its client. */
@@ -13,5 +13,5 @@ export interface SessionLink {
   /** The connection answers nothing: gives it up. */
   dropConnection(): void;
   nextRequestId(): string;
-  ended(session: Session): void;
+  ended(session: SessionCore): void;
 }

@@ -103,16 +103,12 @@ function settled(owner: boolean, ownership: Ownership): SessionState {
   return { name: ownership.state === 'held' ? 'held_by_other' : 'watching', ownership };
 }
 
-const LEFT_AFTER_LOSS: Record<Exclude<OwnershipLostReason, 'lease_unconfirmed'>, OwnershipState> = {
-  reclaimed: 'owned',
-  forced: 'owned',
-  transferred: 'owned',
-  removed: 'free',
-  expired: 'free',
-  revoked: 'free',
-  lost: 'free',
-  resynced: 'free',
-};
+/** The reasons after which another owns the session. After the others, also ones not known here, nobody does. */
+const TO_ANOTHER: ReadonlySet<OwnershipLostReason> = new Set<OwnershipLostReason>([
+  'reclaimed',
+  'forced',
+  'transferred',
+]);
 
 const stay = <S extends SessionState>(state: S): S => state;
 const begin = (): SessionState => ({ name: 'connecting' });
@@ -121,19 +117,20 @@ const onSnapshot = (_state: SessionState, { owner, ownership }: StateEvents['sna
 const onChange = (state: Subscribed, { owner, ownership, reset }: StateEvents['change']): SessionState =>
   !reset && compareOwnership(ownership, state.ownership) < 0 ? state : settled(owner, ownership);
 
+const notOurs = ({ ownership }: Subscribed, state: OwnershipState): SessionState => {
+  const { until: _until, principal: _principal, ...rest } = ownership;
+  return { name: 'watching', ownership: { ...rest, state } };
+};
+
 const onLost = (state: Subscribed, { reason, ownerEpoch }: StateEvents['lost']): SessionState => {
   if (ownerEpoch < state.ownership.ownerEpoch) return state;
   if (reason === 'lease_unconfirmed') return { name: 'unconfirmed', ownership: state.ownership };
   // The event that says who has it follows; until then this is what the reason tells.
-  const { until: _until, principal: _principal, ...rest } = state.ownership;
-  return { name: 'watching', ownership: { ...rest, state: LEFT_AFTER_LOSS[reason] } };
+  return notOurs(state, TO_ANOTHER.has(reason) ? 'owned' : 'free');
 };
 
 const onReleased = (state: Subscribed, { ownerEpoch }: StateEvents['released']): SessionState => {
-  const { ownership } = state;
-  if (ownerEpoch < ownership.ownerEpoch) return state;
-  const { until: _until, principal: _principal, ...rest } = ownership;
-  return { name: 'watching', ownership: { ...rest, state: 'free' } };
+  return ownerEpoch < state.ownership.ownerEpoch ? state : notOurs(state, 'free');
 };
 
 const onDisconnect = ({ name, ownership }: Subscribed): SessionState => ({

@@ -1,4 +1,4 @@
-import { type ServerMessage, SUBPROTOCOL, TICKET_SUBPROTOCOL } from '../protocol/messages.js';
+import { SUBPROTOCOL, TICKET_SUBPROTOCOL } from '../protocol/messages.js';
 import type { ConnectionLogin } from './connection-login.js';
 
 /** The part of a WebSocket that the client uses; a browser's and `ws`'s both have it. */
@@ -18,8 +18,11 @@ export type SocketConstructor = new (
 ) => SocketLike;
 
 export interface SocketOptions {
-  /** `ws:` or `wss:`, with the path, which is `/v1/connect` unless a proxy changes it. */
-  url: string;
+  /**
+   * `ws:` or `wss:`, with the path, which is `/v1/connect` unless a proxy changes it. Of several, which all lead to the
+   * same deployment, the next one is tried after each attempt that no welcome followed.
+   */
+  url: string | readonly string[];
   /** More subprotocols to offer, or what makes them afresh for every attempt. */
   protocols?: readonly string[] | (() => readonly string[] | Promise<readonly string[]>);
   /** Default: the global one. Node before 22 has none; the `ws` package's fits. */
@@ -31,21 +34,29 @@ export interface SocketOptions {
   getAccessToken?: () => string | Promise<string>;
   /** Every attempt gets a ticket of this login. Of `createLogin` or `createJwtLogin`. */
   login?: ConnectionLogin;
+  /** Every attempt gets the ticket that this gives: one that the application's server asked the gateway for. */
+  getTicket?: () => string | Promise<string>;
+}
+
+/** At least one. */
+export function urlsOf({ url }: SocketOptions): readonly [string, ...string[]] {
+  const [first = '', ...others] = typeof url === 'string' ? [url] : url;
+  return [first, ...others];
 }
 
 /** @throws TypeError when the options do not go together or there is no WebSocket */
-export function checkSocketOptions({ url, WebSocket, getAccessToken, login }: SocketOptions): void {
-  if (!/^wss?:\/\//.test(url)) throw new TypeError('url must begin with ws:// or wss://');
+export function checkSocketOptions(options: SocketOptions): void {
+  const { WebSocket, getAccessToken, login, getTicket } = options;
+  if (!urlsOf(options).every((url) => /^wss?:\/\//.test(url)))
+    throw new TypeError('url must begin with ws:// or wss://');
   if (WebSocket === undefined && globalThis.WebSocket === undefined) {
-    throw new TypeError(
-      'there is no global WebSocket here: pass one as `WebSocket`, for example that of the ws package',
-    );
+    throw new TypeError('no global WebSocket: pass one, such as that of the ws package');
   }
-  if (getAccessToken !== undefined && login !== undefined) {
-    throw new TypeError('either login or getAccessToken: the gateway takes one credential');
+  if ([getAccessToken, login, getTicket].filter((credential) => credential !== undefined).length > 1) {
+    throw new TypeError('login, getTicket or getAccessToken: one at most');
   }
   if (getAccessToken !== undefined && WebSocket === undefined) {
-    throw new TypeError('getAccessToken needs a `WebSocket` that can send headers, such as that of the ws package');
+    throw new TypeError('getAccessToken needs a WebSocket that sends headers, such as that of the ws package');
   }
 }
 
@@ -56,27 +67,15 @@ export interface Offer {
 }
 
 /** Fresh credentials for one attempt. @throws whatever the login and the caller's functions throw */
-export async function makeOffer({ protocols, getAccessToken, login }: SocketOptions): Promise<Offer> {
+export async function makeOffer({ protocols, getAccessToken, login, getTicket }: SocketOptions): Promise<Offer> {
   const more = typeof protocols === 'function' ? await protocols() : (protocols ?? []);
-  const ticket = login && [`${TICKET_SUBPROTOCOL}${await login.ticket()}`];
+  const ticket = login ? await login.ticket() : await getTicket?.();
   const headers = getAccessToken && { authorization: `Bearer ${await getAccessToken()}` };
-  return { protocols: [SUBPROTOCOL, ...(ticket ?? []), ...more], headers };
+  return { protocols: [SUBPROTOCOL, ...(ticket === undefined ? [] : [TICKET_SUBPROTOCOL + ticket]), ...more], headers };
 }
 
 /** A socket that begins to connect. @throws SyntaxError for what is no subprotocol */
-export function openSocket({ url, WebSocket }: SocketOptions, { protocols, headers }: Offer): SocketLike {
+export function openSocket(url: string, { WebSocket }: SocketOptions, { protocols, headers }: Offer): SocketLike {
   const Constructor = WebSocket ?? globalThis.WebSocket;
   return headers === undefined ? new Constructor(url, protocols) : new Constructor(url, protocols, { headers });
-}
-
-/** The message in a frame; undefined for what is none. Types that this client does not know are its caller's to ignore. */
-export function parseMessage(data: unknown): ServerMessage | undefined {
-  if (typeof data !== 'string') return undefined;
-  try {
-    const message: unknown = JSON.parse(data);
-    const isMessage = typeof message === 'object' && message !== null && 'type' in message;
-    return isMessage ? (message as ServerMessage) : undefined;
-  } catch {
-    return undefined;
-  }
 }

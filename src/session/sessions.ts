@@ -101,7 +101,8 @@ export class Sessions {
       acquired = await this.#changes.force(subscriber, sessionId, attemptId);
     if (acquired.outcome.result !== 'owned') throw refusalOf(acquired);
     const { outcome, token, stamp, requestId } = acquired;
-    const reason = force ? 'forced' : 'claimed';
+    // As the store says: a repeated attempt takes the session back.
+    const reason = outcome.replayed ? 'reclaimed' : force ? 'forced' : 'claimed';
     const granted = { view: outcome.view, tokenHash: outcome.tokenHash, stamp, reason, requestId } as const;
     const owner = this.#node.grant(subscriber, sessionId, granted);
     this.#subscriptions.require(subscriber, sessionId);

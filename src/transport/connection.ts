@@ -22,6 +22,11 @@ type Stream = Pick<Socket, 'bytesRead' | 'cork' | 'uncork' | 'write' | 'writable
 /** How long a connection that leaves waits for a store that is away. */
 const LEAVE_PATIENCE_MS = 1_000;
 
+/** Whoever says so, the node or the client: what such a connection owned is not held for it. */
+function endsLogin(code: number): boolean {
+  return code >= CLOSE_CODES.revoked && code <= CLOSE_CODES.token_reuse;
+}
+
 /** Carries its connection, so that the listeners are functions shared by all sockets and not closures of each. */
 export class GatewaySocket extends WebSocket {
   connection: Connection | undefined = undefined;
@@ -201,8 +206,7 @@ export class Connection implements Subscriber, WheelItem {
   close(reason: CloseReason): void {
     if (!this.#open) return;
     const code = CLOSE_CODES[reason];
-    const release = code >= CLOSE_CODES.revoked && code <= CLOSE_CODES.token_reuse;
-    void this.#detach({ release });
+    void this.#detach({ release: endsLogin(code) });
     this.#closeSocket(reason);
   }
 
@@ -236,7 +240,7 @@ export class Connection implements Subscriber, WheelItem {
     this.#open = false;
     this.#context.departures.add(() => {
       const { clock, log, telemetry, onGone } = this.#context;
-      if (wasOpen) void this.#detach({ release: false });
+      if (wasOpen) void this.#detach({ release: endsLogin(peerCode) });
       const code = this.#closeCode || peerCode;
       const by = this.#closeCode ? 'node' : 'peer';
       const durationMs = Math.round(clock.monotonicMs() - this.#openedAtMs);

@@ -1,6 +1,6 @@
 /** The public port's plain HTTP: the routes, and the page where one is given. */
 import type { RequestListener } from 'node:http';
-import express, { type Express, type Response } from 'express';
+import express, { type Express } from 'express';
 import { type Clock, systemClock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
 import type { LoginApi } from '../login/api.js';
@@ -9,24 +9,19 @@ import { errorHandler, safeHeaders, sendProblem } from './answers.js';
 import { backendGuard, backendOnly } from './backend.js';
 import { cors } from './cors.js';
 import type { OriginPolicy } from './origin.js';
-import { SAFE_HEADERS } from './problem.js';
+import { type PageMount, pageRoutes } from './page.js';
 import { authRoutes } from './routes/auth.js';
-import { devLoginRoutes } from './routes/dev-logins.js';
+import { clientScriptRoutes } from './routes/client-script.js';
 import { historyRoutes } from './routes/history.js';
 import { jwksRoutes } from './routes/jwks.js';
 import { loginRoutes } from './routes/logins.js';
 import { publishRoute } from './routes/messages.js';
+import { playgroundRoutes } from './routes/playground.js';
 import { disconnectRoutes, principalRoutes } from './routes/principals.js';
 import { sessionRoutes } from './routes/sessions.js';
 import { ticketRoutes } from './routes/tickets.js';
 import type { SessionsApi } from './sessions-api.js';
 import { CONNECT_PATH } from './upgrade.js';
-
-/** Files under `directory`, served at `path`. */
-export interface PageMount {
-  path: string;
-  directory: string;
-}
 
 export interface HttpOptions {
   sessions: SessionsApi;
@@ -43,15 +38,13 @@ export interface HttpOptions {
   origins: OriginPolicy;
   /** SHA-256 of each API key of the application's backend; without any, its routes refuse everyone. */
   apiKeyHashes: readonly Buffer[];
+  /** The client as one script; absent where it was not built. */
+  clientScript?: Buffer;
   /** The page, for development. */
   page: readonly PageMount[];
   log: Log;
   clock?: Clock;
 }
-
-// Not every browser counts ws: as 'self'.
-const PAGE_POLICY =
-  "default-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** Everything: what express handles, and before it the one route for which that is too slow. */
 export function httpListener(options: HttpOptions): RequestListener {
@@ -70,6 +63,7 @@ export function httpApp(options: HttpOptions): Express {
     jwks,
     origins,
     apiKeyHashes,
+    clientScript,
     page,
     log,
     clock = systemClock,
@@ -98,12 +92,9 @@ export function httpApp(options: HttpOptions): Express {
     app.use(authRoutes(logins, clock), loginRoutes(logins, origins), principalRoutes(logins));
   }
   if (jwks !== undefined) app.use(jwksRoutes(jwks));
-  if (logins !== undefined && managesLogins && page.length > 0) app.use(devLoginRoutes(logins, origins));
-
-  for (const { path, directory } of page) {
-    const setHeaders = (response: Response) =>
-      response.set({ ...SAFE_HEADERS, 'Cache-Control': 'no-cache', 'Content-Security-Policy': PAGE_POLICY });
-    app.use(path, express.static(directory, { redirect: false, dotfiles: 'ignore', setHeaders }));
+  if (clientScript !== undefined) app.use(clientScriptRoutes(clientScript));
+  if (page.length > 0) {
+    app.use(playgroundRoutes({ origins, ...(logins !== undefined && managesLogins && { logins }) }), pageRoutes(page));
   }
 
   app.use((_request, response) => sendProblem(response, new HoldfastError('not_found', 'There is nothing here')));

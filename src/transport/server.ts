@@ -10,8 +10,9 @@ import { AddressLimit, trustedProxies } from './addresses.js';
 import type { AuthenticationOptions } from './authenticate.js';
 import type { Connection, GatewaySocket } from './connection.js';
 import type { ConnectionLimits } from './connection-context.js';
-import { httpListener, type PageMount } from './http.js';
+import { httpListener } from './http.js';
 import type { OriginPolicy } from './origin.js';
+import type { PageMount } from './page.js';
 import type { SessionsApi } from './sessions-api.js';
 import type { TransportTelemetry } from './telemetry.js';
 import { TimerWheel } from './timer-wheel.js';
@@ -41,6 +42,8 @@ export interface GatewayServerOptions {
   /** How long a client may take to send its request; a connection that sends none is closed too. */
   requestTimeoutMs: number;
   limits: ConnectionLimits;
+  /** The client as one script; absent where it was not built. */
+  clientScript?: Buffer;
   page: readonly PageMount[];
   /** True while this node should get no more work. */
   overloaded(): boolean;

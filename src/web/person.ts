@@ -1,5 +1,6 @@
 /** Who uses the page: nobody in particular, or somebody who logged in with a name. */
-import { ClientError, createLogin, type LoginClient } from '../client/index.js';
+import { ClientError, type LoginClient, type LoginInfo } from '../client/index.js';
+import { createLogin } from './playground.js';
 
 /** The codes with which the gateway says that nobody is logged in. Any other says nothing about it. */
 const NOBODY: ReadonlySet<string> = new Set([
@@ -15,19 +16,16 @@ export interface Person {
   /** For `createClient`; absent for an anonymous visitor. */
   login?: LoginClient;
   /** Unknown while the gateway does not answer. */
-  name?: string;
+  info?: LoginInfo;
 }
 
 /** Who logged in here last, so that a visitor who never did costs no request. */
 const NAME_KEY = 'holdfast:demo:name';
 
-const login = createLogin();
-
-export async function whoIsHere(): Promise<Person> {
+export async function whoIsHere(login: LoginClient): Promise<Person> {
   if (remembered() === null) return {};
   try {
-    const { principal } = await login.me();
-    return { login, name: principal };
+    return { login, info: await login.me() };
   } catch (error) {
     if (error instanceof ClientError && NOBODY.has(error.code)) {
       localStorage.removeItem(NAME_KEY);
@@ -37,18 +35,16 @@ export async function whoIsHere(): Promise<Person> {
   }
 }
 
-/** @throws ClientError, TypeError when the gateway does not answer */
-export async function logIn(name: string): Promise<void> {
-  const response = await fetch(new URL('dev/logins', new URL('.', location.href)), {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ name }),
-  });
-  if (response.status === 404) throw new TypeError('This gateway has no logins: start it with --auth login');
-  const answer = (await response.json()) as { login_code?: string; detail?: string };
-  if (answer.login_code === undefined) throw new TypeError(answer.detail ?? 'the gateway refused the login');
-  await login.exchange(answer.login_code);
+/** @throws ClientError, Error when the page's server refuses or does not answer */
+export async function logIn(login: LoginClient, name: string): Promise<void> {
+  await login.exchange(await createLogin(name));
   localStorage.setItem(NAME_KEY, name);
+}
+
+/** @throws ClientError when the gateway could not be told */
+export async function logOut(login: LoginClient): Promise<void> {
+  await login.logout();
+  localStorage.removeItem(NAME_KEY);
 }
 
 /** Null where the browser's settings forbid it. */
@@ -58,10 +54,4 @@ function remembered(): string | null {
   } catch {
     return null;
   }
-}
-
-/** @throws ClientError when the gateway could not be told */
-export async function logOut(): Promise<void> {
-  await login.logout();
-  localStorage.removeItem(NAME_KEY);
 }

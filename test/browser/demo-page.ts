@@ -60,6 +60,12 @@ export class Tab {
     return (await this.page.locator(selector).allTextContents())[0] ?? '';
   }
 
+  async logIn(name: string): Promise<void> {
+    await this.page.getByPlaceholder('A name').fill(name);
+    await this.press('Log in');
+    await expect.poll(() => this.page.textContent('#login-label')).toBe(`Logged in as ${name}`);
+  }
+
   async log(): Promise<string> {
     return (await this.page.textContent('#log')) ?? '';
   }
@@ -78,10 +84,23 @@ export interface Demo {
   open(url?: string): Promise<Tab>;
 }
 
+/** Whatever serves the page. */
+export interface PageHost {
+  /** With a slash at its end. */
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+const startDev = () => DevGateway.start('--grace-ms', String(GRACE_MS));
+
 /** Tests against one gateway and one browser. A test whose pages complain fails. */
-export function describeDemo(name: string, tests: (demo: () => Demo) => void): void {
+export function describeDemo(
+  name: string,
+  tests: (demo: () => Demo) => void,
+  start: () => Promise<PageHost> = startDev,
+): void {
   describe.skipIf(executablePath === undefined && isOptional)(`${name} (needs a chromium on PATH)`, () => {
-    let gateway: DevGateway;
+    let gateway: PageHost;
     let browser: Browser;
     let context: BrowserContext;
     let tabs: Tab[];
@@ -96,7 +115,7 @@ export function describeDemo(name: string, tests: (demo: () => Demo) => void): v
 
     beforeAll(async () => {
       if (executablePath === undefined) throw new Error('no chromium on PATH');
-      gateway = await DevGateway.start('--grace-ms', String(GRACE_MS));
+      gateway = await start();
       browser = await chromium.launch({ executablePath, args: CHROMIUM_ARGS });
     });
 

@@ -17,12 +17,25 @@ describeDemo('the page in Chromium when connections break', (demo) => {
     await second.shows(OWNER);
   });
 
+  it('30 reloads in quick succession, many of them before an answer has come, keep the session', async () => {
+    const first = await demo().open();
+    await first.shows(OWNER);
+    const watcher = await demo().open();
+    await watcher.shows(WATCHER);
+    for (let round = 0; round < 3; round += 1) {
+      for (let i = 0; i < 10; i += 1) await first.page.reload({ waitUntil: 'domcontentloaded' });
+      await first.shows(OWNER, GRACE_MS / 2);
+    }
+    expect(await watcher.log()).not.toContain('grace period over');
+  }, 60_000);
+
   it('staying away longer than the grace period loses the session', async () => {
     const first = await demo().open();
     await first.shows(OWNER);
+    const second = await demo().open();
+    await second.shows(WATCHER);
     await first.press('Stay away');
     await first.shows('You are away');
-    const second = await demo().open();
     await second.shows(HELD);
     await second.shows(FREE, GRACE_MS + 5_000);
     await second.press('Claim');
@@ -78,4 +91,65 @@ describeDemo('the page in Chromium when connections break', (demo) => {
       await expect.poll(() => tab.textOf('#transcript li[data-state="done"] .reply'), LONG).toBe(words.join(''));
     }
   });
+
+  it('ten seconds without a network in the middle of an answer cost no word, and are told honestly', async () => {
+    const words = replyTo('Offline');
+    const first = await demo().open();
+    await first.shows(OWNER);
+    const second = await demo().open();
+    await second.shows(WATCHER);
+    await first.ask('Offline');
+    await first.press('Go offline 10 s');
+    await first.shows('You are offline');
+    // What was on its way when the network went still arrives.
+    await second.page.waitForTimeout(500);
+    const heard = await second.reply();
+    expect(heard).not.toBe(words.join(''));
+    await second.page.waitForTimeout(5_000);
+    expect(await second.reply()).toBe(heard);
+    expect(await first.textOf('#headline')).toBe('You are offline');
+    await first.shows(OWNER, 15_000);
+    expect(await first.log()).toContain('The network is back');
+    for (const tab of [first, second]) {
+      await expect.poll(() => tab.textOf('#transcript li[data-state="done"] .reply'), LONG).toBe(words.join(''));
+    }
+  }, 40_000);
+
+  it('who goes offline finds out afterwards that the session was taken over', async () => {
+    const first = await demo().open();
+    await first.shows(OWNER);
+    const second = await demo().open();
+    await second.shows(WATCHER);
+    await first.press('Go offline 10 s');
+    await second.press('Take over');
+    await second.shows(OWNER);
+    expect(await first.textOf('#headline')).toBe('You are offline');
+    expect(await first.textOf('#owner')).toBe('This tab');
+    await first.shows(WATCHER, 15_000);
+    expect(await first.textOf('#owner')).not.toBe('This tab');
+    await second.shows(OWNER);
+  }, 40_000);
+
+  it('a frozen page goes on where it was', async () => {
+    const words = replyTo('Freeze');
+    const first = await demo().open();
+    await first.shows(OWNER);
+    const second = await demo().open();
+    await second.shows(WATCHER);
+    await first.ask('Freeze');
+    const frozen = first.page.waitForEvent('dialog');
+    const pressed = first.press('Freeze');
+    const dialog = await frozen;
+    await second.page.waitForTimeout(500);
+    const heard = await second.reply();
+    await second.page.waitForTimeout(GRACE_MS + 1_000);
+    expect(await second.reply()).toBe(heard);
+    await dialog.accept();
+    await pressed;
+    await first.shows(OWNER);
+    expect(await first.log()).toMatch(/The page was frozen for \d s/);
+    for (const tab of [first, second]) {
+      await expect.poll(() => tab.textOf('#transcript li[data-state="done"] .reply'), LONG).toBe(words.join(''));
+    }
+  }, 40_000);
 });

@@ -147,4 +147,49 @@ describeDemo('the page in Chromium', (demo) => {
     await page.setViewportSize({ width: 320, height: 640 });
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(320);
   });
+
+  it('an expired access token costs a refresh and the connection, not the session', async () => {
+    const first = await demo().open();
+    await first.logIn('alice');
+    await first.shows(OWNER);
+    const [epoch, connection] = [await first.epoch(), await first.connection()];
+    const refreshed = first.page.waitForResponse((response) => response.url().endsWith('/v1/auth/refresh'));
+    await first.press('Expire my access token');
+    expect((await refreshed).status()).toBe(200);
+    await expect.poll(() => first.epoch()).toBeGreaterThan(epoch);
+    await first.shows(OWNER);
+    expect(await first.connection()).not.toBe(connection);
+    expect(await first.log()).toContain('the access token has expired, code 4201');
+    expect(await first.textOf('#access-ends')).toMatch(/^in (5 min|4 min \d+ s)$/);
+    expect(await first.textOf('#login-ends')).toMatch(/^in 1\d days$/);
+  });
+
+  it('a login that another device ends is over in every tab', async () => {
+    const first = await demo().open();
+    await first.logIn('bob');
+    await first.shows(OWNER);
+    const second = await demo().open();
+    await second.shows(WATCHER);
+    await first.press('Log out elsewhere');
+    for (const tab of [first, second]) {
+      await tab.shows('Not subscribed');
+      await expect.poll(() => tab.page.textContent('#login-label')).toBe('Logged out');
+      expect(await tab.log()).toContain('the login was revoked, code 4001');
+      expect(await tab.textOf('#login-ends')).toBe('–');
+      // Chromium reports the answer 401 by which the page learns that the login is over.
+      tab.complaints.length = 0;
+    }
+  });
+
+  it('offers only what there is to break', async () => {
+    const first = await demo().open();
+    await first.shows(OWNER);
+    for (const name of ['Expire my access token', 'Log out elsewhere']) {
+      const button = first.page.getByRole('button', { name });
+      expect(await button.isDisabled()).toBe(true);
+      expect(await button.getAttribute('title')).toContain('Log in first');
+    }
+    expect(await first.page.getByRole('button', { name: 'Drop my connection' }).isEnabled()).toBe(true);
+    expect(await first.page.locator('#kill').isVisible()).toBe(false);
+  });
 });

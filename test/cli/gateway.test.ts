@@ -68,7 +68,7 @@ describe('dev', () => {
       const response = await fetch(`http://${address}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
       return (await response.json()) as Record<string, string>;
     };
-    const { login_code } = await post('/dev/logins', { name: 'alice' });
+    const { login_code } = await post('/playground/logins', { name: 'alice' });
     const { refresh_token } = await post('/v1/auth/exchange', { login_code });
     const { ticket = '' } = await post('/v1/auth/ticket', { refresh_token });
     const client = await RawClient.connect(`ws://${address}/v1/connect`, { ticket });

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   type ClientError,
   type ClientOptions,
@@ -21,6 +21,8 @@ beforeEach(() => {
   errors = [];
   login = createLogin({ url: 'https://gateway.test', fetch: auth.fetch });
 });
+
+afterEach(() => login.close());
 
 async function loggedIn(options: Partial<ClientOptions> = {}): Promise<void> {
   await owning({ login, ...options });
@@ -77,7 +79,8 @@ describe('a connection with a login', () => {
 
   it('goes on trying when the refresh fails, and refreshes again before it connects', async () => {
     const random = vi.spyOn(Math, 'random').mockReturnValue(0.5);
-    await loggedIn({ login: createLogin({ url: 'https://g.test', fetch: auth.fetch, operationTimeoutMs: 50 }) });
+    login = createLogin({ url: 'https://g.test', fetch: auth.fetch, operationTimeoutMs: 50 });
+    await loggedIn();
     auth.replies.push(problem(503, 'store_unavailable', 1_000), new TypeError('offline'));
     gateway.socket.breakOff(4201);
     await pass(3_000);
@@ -149,7 +152,8 @@ describe('a renewal', () => {
     const renewed: string[] = [];
     login.on('renewed', ({ accessToken: token }) => renewed.push(token));
     for (let round = 1; round <= 20; round++) {
-      await live(240_000);
+      // Before the login thinks of it.
+      await live(170_000);
       const id = expiring();
       expect(gateway.socket.last('renew_login')).not.toHaveProperty('access_token');
       gateway.socket.receive({ type: 'login_renewed', id, access_token: accessToken(round), expires_at: 0 });
@@ -159,6 +163,21 @@ describe('a renewal', () => {
     expect(gateway.sockets).toHaveLength(1);
     expect(gateway.socket.all('renew_login')).toHaveLength(20);
     expect(auth.sent).toHaveLength(1);
+  });
+
+  it('is asked for by the login when the gateway says nothing', async () => {
+    await login.exchange('hfc_1');
+    await loggedIn();
+    const sent = auth.sent.length;
+    for (let round = 1; round <= 20; round++) {
+      await live(170_000);
+      expect(gateway.socket.all('renew_login')).toHaveLength(round - 1);
+      for (let i = 0; i < 14 && gateway.socket.all('renew_login').length < round; i++) await live(5_000);
+      const id = gateway.socket.last('renew_login').id ?? '';
+      gateway.socket.receive({ type: 'login_renewed', id, access_token: accessToken(round), expires_at: 0 });
+      expect(await login.accessToken()).toBe(accessToken(round));
+    }
+    expect(auth.sent).toHaveLength(sent);
   });
 
   it('is asked for once, again when refused for now or not answered, and never by a reconnect', async () => {
@@ -233,6 +252,16 @@ describe('an application’s own JWT', () => {
     gateway.socket.breakOff(4201);
     await pass(100);
     expect(auth.last.headers.get('Authorization')).toBe('Bearer jwt-2');
+  });
+
+  it('that ran out on the way is asked for once more', async () => {
+    auth.replies.push(problem(401, 'invalid_credential'));
+    await loggedIn({ login: jwtLogin() });
+    expect(auth.sent.map(({ headers }) => headers.get('Authorization'))).toEqual(['Bearer jwt-1', 'Bearer jwt-2']);
+    auth.replies.push(problem(401, 'invalid_credential'), problem(401, 'invalid_credential'));
+    gateway.socket.breakOff();
+    await pass(100);
+    expect(auth.count('ticket')).toBe(4);
   });
 
   it.each(['a login', 'a header'])('is presented for the renewal (%s)', async (how) => {

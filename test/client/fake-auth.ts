@@ -1,6 +1,7 @@
 /** The gateway's `/v1/auth` as a function: answers by a script, else as one that has the login. */
 
 export interface SentRequest {
+  method: string | undefined;
   path: string;
   url: string;
   headers: Headers;
@@ -11,7 +12,8 @@ export interface SentRequest {
 type Reply = Response | Promise<Response> | Error | 'hang' | 'hang on';
 
 export function problem(status: number, code: string, retryAfterMs?: number): Response {
-  const body = { type: 'about:blank', status, detail: code, code, retry_after_ms: retryAfterMs };
+  const retryable = status === 429 || status >= 500;
+  const body = { type: 'about:blank', status, detail: code, code, retryable, retry_after_ms: retryAfterMs };
   return new Response(JSON.stringify(body), { status, headers: { 'Content-Type': 'application/problem+json' } });
 }
 
@@ -36,7 +38,14 @@ export class FakeAuth {
     const url = input;
     const path = new URL(url).pathname.replace('/v1/auth/', '');
     const body = typeof init?.body === 'string' ? (JSON.parse(init.body) as Record<string, unknown>) : undefined;
-    this.sent.push({ path, url, headers: new Headers(init?.headers), credentials: init?.credentials, body });
+    this.sent.push({
+      method: init?.method,
+      path,
+      url,
+      headers: new Headers(init?.headers),
+      credentials: init?.credentials,
+      body,
+    });
     const reply = this.replies.shift() ?? this.#answer(path);
     if (reply instanceof Error) throw reply;
     if (reply instanceof Response || reply instanceof Promise) return reply;

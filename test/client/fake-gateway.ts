@@ -9,13 +9,15 @@ type Listeners = {
 
 /** A WebSocket whose other end is the test. */
 export class FakeSocket implements SocketLike {
+  readonly url: string;
   readonly protocols: string[];
   readonly headers: Record<string, string>;
   readonly sent: ClientMessage[] = [];
   closedWith: number | undefined;
   readonly #listeners: { [E in keyof Listeners]: Listeners[E][] } = { message: [], close: [], error: [] };
 
-  constructor(protocols: string[], headers: Record<string, string> = {}) {
+  constructor(url: string, protocols: string[], headers: Record<string, string> = {}) {
+    this.url = url;
     this.protocols = protocols;
     this.headers = headers;
   }
@@ -41,7 +43,7 @@ export class FakeSocket implements SocketLike {
     for (const listener of this.#listeners.close) listener({ code });
   }
 
-  welcome(pingIntervalMs = 25_000): void {
+  welcome(pingIntervalMs = 25_000, more: object = {}): void {
     this.receive({
       type: 'welcome',
       connection_id: 'c_1',
@@ -49,8 +51,9 @@ export class FakeSocket implements SocketLike {
       principal: 'anon:1',
       ping_interval_ms: pingIntervalMs,
       protocol_minor: 0,
-      features: [],
+      features: ['messages', 'renew_login'],
       limits: { max_payload_bytes: 65_536, max_subscriptions: 128, messages_per_second: 50 },
+      ...more,
     });
   }
 
@@ -103,8 +106,8 @@ export class FakeGateway {
   constructor() {
     const { sockets } = this;
     this.WebSocket = class extends FakeSocket {
-      constructor(_url: string, protocols: string[], options?: { headers: Record<string, string> }) {
-        super(protocols, options?.headers);
+      constructor(url: string, protocols: string[], options?: { headers: Record<string, string> }) {
+        super(url, protocols, options?.headers);
         sockets.push(this);
       }
     };

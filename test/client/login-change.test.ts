@@ -1,6 +1,7 @@
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { accessToken, problem } from './fake-auth.js';
 import { auth, ended, GATEWAY, LOGIN_KEY, later, login, open, outcome, pass, stored } from './login-harness.js';
+import { openPage } from './login-page.js';
 
 describe('an exchange', () => {
   const answer = (loginId = 'login_1') => {
@@ -51,7 +52,7 @@ describe('an exchange', () => {
   });
 
   it('without a gateway goes to the one of the options, and a failed one forgets no other', async () => {
-    await open().exchange('hfc_1', 'https://eu.gateway.test');
+    await open({ gateways: ['https://eu.gateway.test'] }).exchange('hfc_1', 'https://eu.gateway.test');
     auth.replies.push(problem(401, 'invalid_login_code'));
     await expect(login.exchange('hfc_2')).rejects.toMatchObject({ code: 'invalid_login_code' });
     expect(auth.last.url).toBe(`${GATEWAY}/v1/auth/exchange`);
@@ -172,47 +173,70 @@ describe('another tab', () => {
     expect(ended).toEqual([]);
   });
 
-  /** A page, and what tells it that another tab changed what is stored. */
-  function page(): (key: string, newValue: string | null) => void {
-    const listeners: ((event: object) => void)[] = [];
-    const addEventListener = (_type: string, listener: (event: object) => void) => listeners.push(listener);
-    vi.stubGlobal('window', { addEventListener, removeEventListener: () => {} });
-    vi.stubGlobal('document', {});
-    vi.stubGlobal('location', { origin: 'https://app.test' });
-    onTestFinished(() => void vi.unstubAllGlobals());
-    return (key, newValue) => {
-      for (const listener of listeners) listener({ key, newValue });
-    };
-  }
-
   it('that logs out or in is heard of', async () => {
-    const changed = page();
+    const page = openPage();
     await open().exchange('hfc_1');
-    changed('something else', null);
+    page.stored('something else', null);
     expect(ended).toEqual([]);
-    changed(LOGIN_KEY, null);
+    page.stored(LOGIN_KEY, null);
     expect(ended).toEqual(['logout']);
-    changed(LOGIN_KEY, 'login_2');
-    changed(LOGIN_KEY, null);
+    page.stored(LOGIN_KEY, 'login_2');
+    page.stored(LOGIN_KEY, null);
     expect(ended).toEqual(['logout', 'logout']);
   });
 
+  it('is nothing to a login that is closed, nor to one whose token the application keeps', async () => {
+    const page = openPage();
+    await open().exchange('hfc_1');
+    login.close();
+    page.stored(LOGIN_KEY, null);
+    auth.refreshTokens = true;
+    let token: string | undefined = 'hfr1.0';
+    await open({ refreshTokens: { get: () => token, set: (next) => void (token = next) } }).refresh();
+    page.stored(LOGIN_KEY, null);
+    expect(ended).toEqual([]);
+    auth.replies.push(problem(401, 'login_ended'));
+    await login.me().catch(() => {});
+    expect(ended).toEqual(['login_ended']);
+    expect(token).toBeUndefined();
+  });
+
+  it('that was refused tells that the login is over, not that the person left', async () => {
+    const page = openPage();
+    const left = vi.fn();
+    await open().exchange('hfc_1');
+    login.onEnded(left);
+    const late = later();
+    auth.replies.push(late.reply);
+    const refreshed = outcome(login.refresh());
+    await pass();
+    stored.set(LOGIN_KEY, '');
+    late.answer(Response.json({ login_id: 'login_1', access_token: accessToken(1), expires_at: 0 }));
+    await pass();
+    expect(refreshed.code).toBe('no_login');
+    page.stored(LOGIN_KEY, '');
+    expect(ended).toEqual(['login_ended']);
+    expect(left).not.toHaveBeenCalled();
+    page.stored(LOGIN_KEY, null);
+    expect(left).toHaveBeenCalledOnce();
+  });
+
   it('that logged in as another leaves no token of the login before, which its connection may still renew', async () => {
-    const changed = page();
+    const page = openPage();
     await open().exchange('hfc_1');
     auth.loginId = 'login_2';
-    changed(LOGIN_KEY, 'login_2');
+    page.stored(LOGIN_KEY, 'login_2');
     login.renewed(accessToken(77), 0);
     expect(await login.accessToken()).toBe(accessToken(2, 'login_2'));
   });
 
   it('where the login before ended does not undo an exchange', async () => {
-    const changed = page();
+    const page = openPage();
     const late = later();
     auth.replies.push(late.reply);
     const exchanged = outcome(open().exchange('hfc_1'));
     await pass();
-    changed(LOGIN_KEY, null);
+    page.stored(LOGIN_KEY, null);
     late.answer(Response.json({ login_id: 'login_1', access_token: accessToken(1), expires_at: 0 }));
     await pass();
     expect(exchanged.code).toBe('ok');

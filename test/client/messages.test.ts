@@ -46,8 +46,8 @@ describe('messages', () => {
     gateway.socket.receive({ type: 'message', ...S, offset: 1, at: 7, owner_epoch: 5, principal: 'alice', data: null });
     gateway.socket.receive({ type: 'message', ...S, offset: 1, at: 8, ephemeral: true, bytes: 'AP8=' });
     expect(messages).toEqual([
-      { offset: 1, at: 7, ephemeral: false, ownerEpoch: 5, principal: 'alice', data: null },
-      { offset: 1, at: 8, ephemeral: true, bytes: Uint8Array.of(0, 255) },
+      { offset: 1, at: 7, ephemeral: false, gap: false, ownerEpoch: 5, principal: 'alice', data: null },
+      { offset: 1, at: 8, ephemeral: true, gap: false, bytes: Uint8Array.of(0, 255) },
     ]);
   });
 

@@ -1,43 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
+import { basePort, ClusterScript } from '../support/cluster-script.js';
 import { RawClient } from '../support/raw-client.js';
 import { findOnPath } from '../support/redis-binary.js';
 import { noHaproxy, own, withHaproxy } from './use-cluster.js';
-
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-
-/** `npm run cluster` without the build, as one process. */
-class Script {
-  output = '';
-  readonly child: ChildProcess;
-  readonly exit: Promise<number | null>;
-
-  constructor(...args: string[]) {
-    this.child = spawn(process.execPath, ['--import', 'tsx', 'scripts/cluster.ts', ...args], { cwd: ROOT });
-    for (const stream of [this.child.stdout, this.child.stderr]) {
-      stream?.on('data', (chunk: Buffer) => {
-        this.output += chunk.toString();
-      });
-    }
-    this.exit = once(this.child, 'exit').then(([code]: (number | null)[]) => code ?? null);
-  }
-
-  async until(pattern: RegExp): Promise<RegExpMatchArray> {
-    await expect.poll(() => pattern.test(this.output), { timeout: 20_000, message: this.output }).toBe(true);
-    return this.output.match(pattern) as RegExpMatchArray;
-  }
-
-  type(line: string): void {
-    this.child.stdin?.write(`${line}\n`);
-  }
-
-  /** The pids of everything that it started, out of its table. */
-  get pids(): number[] {
-    return [...this.output.matchAll(/^(?:haproxy|redis|n\d) +(\d+) /gm)].map(([, pid]) => Number(pid));
-  }
-}
 
 function isAlive(pid: number): boolean {
   try {
@@ -49,16 +14,13 @@ function isAlive(pid: number): boolean {
 }
 
 describe.skipIf(noHaproxy)(withHaproxy('npm run cluster'), () => {
-  let script: Script | undefined;
+  let script: ClusterScript | undefined;
 
   afterEach(() => script?.child.kill('SIGKILL'));
 
   const start = async (...args: string[]) => {
-    // A block of ports below those that the kernel gives to outgoing connections; other test workers have other pids.
-    const basePort = 12_000 + (process.pid % 100) * 200;
-    script = new Script('--base-port', `${basePort}`, '--grace-ms', '5000', ...args);
-    await script.until(/^redis +\d+/m);
-    return { script, url: `ws://127.0.0.1:${basePort}/v1/connect` };
+    script = await ClusterScript.start('--grace-ms', '5000', ...args);
+    return { script, url: `ws://127.0.0.1:${basePort()}/v1/connect` };
   };
 
   test('prints what to paste, kills and restarts a node on command, and ends with everything at Ctrl-C', async () => {
@@ -102,10 +64,10 @@ describe.skipIf(noHaproxy)(withHaproxy('npm run cluster'), () => {
   );
 
   test('explains itself, and says what is wrong with an option', async () => {
-    script = new Script('--help');
+    script = new ClusterScript('--help');
     expect(await script.exit).toBe(0);
     expect(script.output).toContain('--grace-ms');
-    script = new Script('--nodes', 'many');
+    script = new ClusterScript('--nodes', 'many');
     expect(await script.exit).toBe(1);
     expect(script.output).toBe('--nodes must be an integer from 1 to 50, not many\n');
   });

@@ -19,7 +19,7 @@ describe('deploy/haproxy/haproxy.cfg', () => {
     const folder = await mkdtemp(join(tmpdir(), 'holdfast-haproxy-'));
     try {
       const file = join(folder, 'haproxy.cfg');
-      await writeFile(file, await haproxyConfig(20_000, BACKENDS));
+      await writeFile(file, await haproxyConfig(20_000, BACKENDS, 20_200));
       expect(await checkHaproxyConfig(file)).not.toMatch(/WARNING|ALERT/);
     } finally {
       await rm(folder, { recursive: true });

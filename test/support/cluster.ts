@@ -14,8 +14,10 @@ export interface ClusterOptions {
   nodes?: number;
   /** Default 1 500. */
   graceMs?: number;
-  /** Puts HAProxy in front of the nodes. */
-  haproxy?: boolean;
+  /** Puts HAProxy in front of the nodes; of a page too, which is served by whoever listens on `pagePort`. */
+  haproxy?: boolean | { pagePort: number };
+  /** Where HAProxy listens, for those who have to name its address to the nodes. */
+  haproxyPort?: number;
   /** Puts a TCP proxy of its own between each node and Redis. */
   proxied?: boolean;
   /** A Redis deployment that the caller runs; without it a private one is started. */
@@ -156,9 +158,11 @@ export class GatewayCluster {
       this.nodes.push(new GatewayProcess(options, port, internalPort));
     }
     await Promise.all(this.nodes.map((node) => node.start()));
-    if (this.#options.haproxy !== true) return;
+    const { haproxy = false } = this.#options;
+    if (haproxy === false) return;
     const backends = this.nodes.map(({ nodeId, port, internalPort }) => ({ name: nodeId, port, internalPort }));
-    this.#haproxy = await startHaproxy(backends, basePort);
+    const { pagePort } = haproxy === true ? {} : haproxy;
+    this.#haproxy = await startHaproxy(backends, { port: this.#options.haproxyPort ?? basePort, pagePort });
   }
 
   async #redisUrlOf(index: number): Promise<string> {

@@ -42,8 +42,11 @@ export async function missingHaproxy(): Promise<string | undefined> {
   return HAPROXY_HELP;
 }
 
-/** The deployed configuration with the address to listen on and the nodes replaced. */
-export async function haproxyConfig(port: number, backends: readonly Backend[]): Promise<string> {
+/**
+ * The deployed configuration with the address to listen on and the nodes replaced.
+ * @param pagePort who listens there gets all requests that are no gateway's
+ */
+export async function haproxyConfig(port: number, backends: readonly Backend[], pagePort?: number): Promise<string> {
   const deployed = (await readFile(HAPROXY_CONFIG, 'utf8')).split('\n');
   const isServer = (line: string) => /^\s*server /.test(line);
   const at = deployed.findIndex(isServer);
@@ -51,7 +54,11 @@ export async function haproxyConfig(port: number, backends: readonly Backend[]):
     ({ name, port: nodePort, internalPort }) => `  server ${name} 127.0.0.1:${nodePort} check port ${internalPort}`,
   );
   const lines = deployed.map((line) => (/^\s*bind /.test(line) ? `  bind 127.0.0.1:${port}` : line));
-  return [...lines.slice(0, at), ...servers, ...lines.slice(at).filter((line) => !isServer(line))].join('\n');
+  const config = [...lines.slice(0, at), ...servers, ...lines.slice(at).filter((line) => !isServer(line))].join('\n');
+  if (pagePort === undefined) return config;
+  const rule = 'use_backend page if !{ path_beg /v1/ /.well-known/ /holdfast.js }';
+  const page = `backend page\n  server page 127.0.0.1:${pagePort}\n`;
+  return `${config.replace('  default_backend nodes', (line) => `  ${rule}\n${line}`)}\n${page}`;
 }
 
 /** `haproxy -c`. @returns what it said @throws when the file is not valid */
@@ -61,11 +68,14 @@ export async function checkHaproxyConfig(path: string): Promise<string> {
 }
 
 /** Starts the deployed configuration in front of these nodes. Ends with this process. */
-export async function startHaproxy(backends: readonly Backend[], wantedPort?: number): Promise<Haproxy> {
-  const port = wantedPort ?? (await freePorts(1))[0] ?? 0;
+export async function startHaproxy(
+  backends: readonly Backend[],
+  options: { port?: number | undefined; pagePort?: number | undefined } = {},
+): Promise<Haproxy> {
+  const port = options.port ?? (await freePorts(1))[0] ?? 0;
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-haproxy-'));
   const file = join(folder, 'haproxy.cfg');
-  await writeFile(file, await haproxyConfig(port, backends));
+  await writeFile(file, await haproxyConfig(port, backends, options.pagePort));
   // -db: one process in the foreground, so that its pid is the one that counts.
   const command = [findOnPath('haproxy') ?? 'haproxy', '-db', '-f', file];
   const child = spawnTied(command, { stdio: ['ignore', 'pipe', 'pipe'] });

@@ -338,6 +338,21 @@ describe('closing', () => {
     expect(sessions.departures).toEqual([{ id: connection?.id, release }]);
   });
 
+  it.each([
+    [1000, false],
+    [4001, true],
+    [4002, true],
+    [4003, true],
+    [4004, false],
+  ])('by the client with %i frees its leases: %s', async (code, release) => {
+    const { port, sessions, server } = await startGateway();
+    const client = await connected(port);
+    const [connection] = server.connections();
+    client.socket.close(code);
+    await until(() => sessions.departures.length > 0);
+    expect(sessions.departures).toEqual([{ id: connection?.id, release }]);
+  });
+
   it('for a restart holds the leases first, and does not wait for ever', async () => {
     const { port, sessions, server } = await startGateway();
     const client = await connected(port);

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { mkdtempSync, writeFileSync } from 'node:fs';
+import { get, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -152,4 +153,33 @@ it('closes a connection that sends no request, or half of one', async () => {
   silent.resume();
   slow.resume();
   await Promise.all([once(silent, 'close'), once(slow, 'close')]);
+});
+
+describe('the client as a script', () => {
+  const script = Buffer.from(`var Holdfast = { text: '${'x'.repeat(2_000)}' };`);
+
+  it.each(['br', 'gzip', 'identity'])('comes with content encoding %s, for pages of any origin', async (encoding) => {
+    const { port } = await startGateway({ clientScript: script });
+    const { status, headers, body } = await call(port, '/holdfast.js', { headers: { 'accept-encoding': encoding } });
+    expect({ status, body }).toEqual({ status: 200, body: script.toString() });
+    expect(headers.get('content-encoding') ?? 'identity').toBe(encoding);
+    expect(headers.get('content-type')).toBe('text/javascript; charset=utf-8');
+    expect(headers.get('access-control-allow-origin')).toBe('*');
+  });
+
+  it('is sent again only after it changed', async () => {
+    const { port } = await startGateway({ clientScript: script });
+    const { headers } = await call(port, '/holdfast.js');
+    // Not by fetch, which asks for a fresh copy when it is given the header.
+    const request = get({ port, path: '/holdfast.js', headers: { 'if-none-match': headers.get('etag') ?? '' } });
+    const [again] = (await once(request, 'response')) as [IncomingMessage];
+    again.resume();
+    expect(again.statusCode).toBe(304);
+    expect(await call(port, '/holdfast.js', { method: 'POST' })).toMatchObject({ status: 405 });
+  });
+
+  it('is not there where it was not built', async () => {
+    const { port } = await startGateway();
+    expect(await call(port, '/holdfast.js')).toMatchObject({ status: 404 });
+  });
 });
