@@ -104,7 +104,9 @@ describe('the plain page', () => {
   }
 
   it('is what the document shows, in less than 30 lines', () => {
-    expect(codeBlocks(DOC).find(({ language }) => language === 'html')?.code).toBe(html);
+    for (const page of [DOC, 'README.md']) {
+      expect(codeBlocks(page).find(({ language }) => language === 'html')?.code).toBe(html);
+    }
     expect(html.split('\n').length).toBeLessThan(30);
     expect(textOf(DOC)).toContain(`Two tabs in ${html.trim().split('\n').length} lines`);
   });
