@@ -3,12 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { chromium, type Page } from 'playwright-core';
 import { bundleClient } from '../scripts/bundle.js';
 import { CHROMIUM_ARGS, findChromium } from '../test/support/chromium.js';
-import { ANSWERS, messagesOf, startPageStream } from './page-stream.js';
+import { ANSWERS, MESSAGE, startPageStream } from './page-stream.js';
 import { median, ratio, table } from './report.js';
 
 const WAYS = ['bare', 'client'] as const;
 const PER_SECOND = 50_000;
-const MESSAGES = 100_000;
+const PACED: Wish = { count: 100_000, perSecond: PER_SECOND };
+const SATURATED: Wish = { count: 20_000 };
 const ROUNDS = 5;
 
 type Way = (typeof WAYS)[number];
@@ -31,7 +32,7 @@ async function takeTurns(page: Page, wish: Wish): Promise<Record<Way, Measured[]
   for (let round = 0; round <= ROUNDS; round++) {
     for (const way of WAYS) {
       const call = `measure(${JSON.stringify(way)}, ${JSON.stringify(wish)})`;
-      const measured = (await page.evaluate(call)) as Measured;
+      const measured = await page.evaluate<Measured>(call);
       if (round > 0) rounds[way].push(measured);
     }
   }
@@ -56,8 +57,8 @@ function report(title: string, rounds: Record<Way, Measured[]>, column: string, 
 }
 
 async function measure(page: Page): Promise<void> {
-  const paced = await takeTurns(page, { count: MESSAGES, perSecond: PER_SECOND });
-  const micros = ({ busyMs }: Measured) => (busyMs * 1_000) / MESSAGES;
+  const paced = await takeTurns(page, PACED);
+  const micros = ({ busyMs }: Measured) => (busyMs * 1_000) / PACED.count;
   report(`${PER_SECOND} messages a second handed to the page's code`, paced, 'µs for each', micros);
   const longTasks = paced.client.flatMap(({ longTasksMs }) => longTasksMs).length;
   const share = median(paced.client.map(({ busyMs, ms }) => busyMs / ms));
@@ -65,8 +66,8 @@ async function measure(page: Page): Promise<void> {
   console.log(`  its tasks over 50 ms: ${longTasks} (${longTasks === 0 ? 'holds' : 'MISSED'}: none)`);
   console.log(`  against JSON.parse alone: ${ratio(against(paced, micros))}`);
 
-  const taken = await takeTurns(page, { count: MESSAGES });
-  const thousands = ({ ms }: Measured) => MESSAGES / ms;
+  const taken = await takeTurns(page, SATURATED);
+  const thousands = ({ ms }: Measured) => SATURATED.count / ms;
   report('over a WebSocket, as fast as they are taken', taken, 'thousands a second', thousands);
   console.log(`  client against a bare WebSocket: ${ratio(against(taken, thousands), { atLeast: 0.7 })}`);
 }
@@ -80,13 +81,12 @@ export async function browser(): Promise<void> {
     ['/count.js', await file('count.js')],
     ['/client.js', await bundleClient('iife')],
   ]);
-  const messages = messagesOf(MESSAGES);
-  const stream = await startPageStream(files, messages);
+  const stream = await startPageStream(files, SATURATED.count);
   const chromiumBrowser = await chromium.launch({ executablePath, args: CHROMIUM_ARGS });
   try {
     const page = await chromiumBrowser.newPage();
     await page.goto(stream.url);
-    await page.evaluate(`prepare(${JSON.stringify(ANSWERS)}, ${JSON.stringify(messages)})`);
+    await page.evaluate(`prepare(${JSON.stringify(ANSWERS)}, ${JSON.stringify(MESSAGE)}, ${PACED.count})`);
     await measure(page);
   } finally {
     await chromiumBrowser.close();

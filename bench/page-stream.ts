@@ -40,19 +40,13 @@ export const ANSWERS: Readonly<Record<string, ServerMessage>> = {
   signal: { type: 'signal_ack', session_id: SESSION, owner: true },
 };
 
-/** The first `count` messages of a session. */
-export function messagesOf(count: number): string[] {
-  const at = Date.now();
-  return Array.from({ length: count }, (_, index) => {
-    const message = { type: 'message', session_id: SESSION, offset: index + 1, at, owner_epoch: 1, data: DATA };
-    return JSON.stringify(message);
-  });
-}
+/** The first message of a session. */
+export const MESSAGE = { type: 'message', session_id: SESSION, offset: 1, at: Date.now(), owner_epoch: 1, data: DATA };
 
-/** Texts of 126 to 65 535 bytes as a server sends them (RFC 6455, section 5.2), so many at once. */
-function chunksOf(texts: readonly string[]): Buffer[] {
-  const frames = texts.flatMap((text) => {
-    const payload = Buffer.from(text);
+/** The first `count` messages as a server sends texts of 126 to 65 535 bytes (RFC 6455, section 5.2). */
+function chunksOf(count: number): Buffer[] {
+  const frames = Array.from({ length: count }, (_, index) => index + 1).flatMap((offset) => {
+    const payload = Buffer.from(JSON.stringify({ ...MESSAGE, offset }));
     return [Buffer.from([0x81, 126, payload.length >> 8, payload.length & 0xff]), payload];
   });
   const perChunk = 2 * CHUNK;
@@ -62,12 +56,9 @@ function chunksOf(texts: readonly string[]): Buffer[] {
   );
 }
 
-/** Serves the files, and to who signals the messages, as fast as they are taken. */
-export async function startPageStream(
-  files: ReadonlyMap<string, Buffer>,
-  messages: readonly string[],
-): Promise<PageStream> {
-  const chunks = chunksOf(messages);
+/** Serves the files, and to who signals `count` messages, as fast as they are taken. */
+export async function startPageStream(files: ReadonlyMap<string, Buffer>, count: number): Promise<PageStream> {
+  const chunks = chunksOf(count);
   const stream = async (socket: Socket) => {
     for (const chunk of chunks) await new Promise((taken) => socket.write(chunk, taken));
   };

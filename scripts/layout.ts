@@ -4,7 +4,7 @@ import { builtinModules } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 
 const MAX_LINES = 400;
-const CHECKED_FOLDERS = ['src', 'test', 'scripts', 'bench', 'deploy', 'examples', 'docs', '.ci'];
+const CHECKED_FOLDERS = ['src', 'test', 'scripts', 'bench', 'deploy', 'k8s', 'examples', 'docs', '.ci'];
 const TEXT_FILE = /(\.(tsx?|lua|html|css|sh|cfg|md|json|ya?ml)|\/run)$/;
 /** Written so that this file does not find itself. */
 const UNFINISHED = new RegExp(`\\b(${['TO', 'DO'].join('')}|${['FIX', 'ME'].join('')}|${['X', 'XX'].join('')})\\b`);

@@ -1,7 +1,6 @@
 /** The composition root: the only file that names every part. */
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { openBackend } from './backend/backend.js';
 import { parseHookSecrets } from './config/hook-settings.js';
 import type { Config } from './config.js';
@@ -10,10 +9,10 @@ import { systemClock } from './lib/clock.js';
 import type { Log } from './lib/log.js';
 import { type LoginParts, loginTimings, openLogins } from './logins.js';
 import { gracePeriods, hasPresence, rulesOf, settingsOf } from './namespaces.js';
-import { drain } from './ops/drain.js';
-import { createInternalServer } from './ops/health.js';
-import { LoadMonitor } from './ops/load.js';
+import { Operations } from './operations.js';
+import { LoadMonitor, maxRssBytesOf } from './ops/load.js';
 import { Metrics } from './ops/metrics.js';
+import type { MetricsSnapshot } from './ops/worker-channel.js';
 import { ReconnectTokens } from './session/reconnect-token.js';
 import { ALL_RIGHTS, OPEN_RIGHTS, type RightsRule, rightsOf, type SessionRights } from './session/rights.js';
 import { leaseMsOf } from './session/session-node.js';
@@ -28,6 +27,9 @@ export interface Gateway {
   /** Host and port of the public port, as it listens. */
   readonly address: string;
   readonly internalAddress: string;
+  readonly operations: Pick<Operations, 'readiness' | 'status' | 'drain' | 'undrain'>;
+  /** The values of its metrics now. */
+  metrics(): Promise<MetricsSnapshot>;
   /** Refuses upgrades, hands every session over and closes every connection; within `drainMs`. */
   drain(): Promise<void>;
   /** Stops at once; sessions that are still owned lapse. */
@@ -40,6 +42,8 @@ export interface GatewayExtras {
   page: boolean;
   /** Everyone may do everything. */
   openRights: boolean;
+  /** One of several processes that share the public port; the internal port is not its own. */
+  worker?: boolean;
 }
 
 const RECONCILE_EVERY_MS = 30_000;
@@ -48,13 +52,6 @@ const MAX_EVENT_LOOP_DELAY_MS = 500;
 const REQUEST_TIMEOUT_MS = 10_000;
 const MAX_BAD_FRAMES = 20;
 const MAX_PENDING_REQUESTS = 256;
-/** What clients of a draining node are told: come back after a moment, not all in the same one. */
-const RECONNECT_AFTER_MS = 100;
-const RECONNECT_JITTER_MS = 1_000;
-/** The part of the drain in which closes are paced; the rest is for those that are slow to go. */
-const DRAIN_WINDOW = 0.8;
-/** Few connections are not spread over the whole window. */
-const CLOSE_SPACING_MS = 10;
 
 /**
  * Starts a node and resolves when it takes connections.
@@ -66,7 +63,11 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
   const graceMs = gracePeriods(config);
   const timings = { sessions: timingsOf(graceMs), logins: loginTimings(config) };
   const store = await openStore(config, timings, { log, telemetry: metrics });
-  const load = new LoadMonitor(MAX_EVENT_LOOP_DELAY_MS);
+  const load = new LoadMonitor({
+    maxEventLoopDelayMs: MAX_EVENT_LOOP_DELAY_MS,
+    maxRssBytes: maxRssBytesOf(config.maxRssBytes, config.workers),
+  });
+  const bootId = randomUUID();
   const backend = openBackend({
     authorizeUrl: config.authorizeUrl,
     messageUrl: config.messageUrl,
@@ -100,7 +101,7 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
     log,
     telemetry: metrics,
     nodeId: config.nodeId,
-    bootId: randomUUID(),
+    bootId,
     settingsOf: settingsOf(config),
     shortestLeaseMs: leaseMsOf(graceMs.shortest),
     sweepEveryMs: sweepEveryMs(graceMs.shortest),
@@ -145,37 +146,34 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
       pingIntervalMs: config.pingIntervalMs,
       pongTimeoutMs: config.pongTimeoutMs,
       renewalMarginMs: config.renewalMarginMs,
+      maxAgeMs: config.maxConnectionAgeMs,
     },
     ...clientScript(),
     page: extras.page ? pageMounts(new URL('.', import.meta.url)) : [],
     overloaded: () => load.overloaded(),
+    onAged: (connection) => operations.retire(connection),
     telemetry: metrics,
     log,
   });
 
-  let draining = false;
-  const internal = createInternalServer({
-    host: config.internalHost,
-    port: config.internalPort,
-    checks: {
-      draining: () => draining,
-      overloaded: () => load.overloaded(),
-      store_unreachable: () => !store.reachable(),
-      events_not_delivered: () => !store.bus.healthy(),
-    },
-    metrics: {
-      contentType: metrics.contentType,
-      render() {
-        sessions.report();
-        login?.live.report();
-        return metrics.render();
-      },
-    },
+  const operations: Operations = new Operations(config, {
+    bootId,
+    graceMs: graceMs.longest,
+    store,
+    sessions,
+    server,
+    load,
+    metrics,
+    log,
+  });
+  metrics.onRead(() => {
+    sessions.report();
+    login?.live.report();
   });
 
   async function stop(): Promise<void> {
     load.stop();
-    await Promise.allSettled([server.close(), internal.close()]);
+    await Promise.allSettled([server.close(), operations.close()]);
     await login?.close();
     await sessions.close();
     await backend.close();
@@ -186,28 +184,19 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
   backend.start();
   try {
     await login?.live.start();
+    await operations.start();
     const { port } = await server.listen();
-    const { port: internalPort } = await internal.listen();
+    const { port: internalPort } = extras.worker === true ? { port: config.internalPort } : await operations.listen();
     const address = hostPort(config.host, port);
     const internalAddress = hostPort(config.internalHost, internalPort);
     log.info({ address, internal_address: internalAddress, store: config.redisUrl ? 'redis' : 'memory' }, 'listening');
     return {
       address,
       internalAddress,
+      operations,
+      metrics: () => metrics.registry.getMetricsAsJSON(),
       async drain() {
-        draining = true;
-        server.refuseUpgrades(RECONNECT_JITTER_MS);
-        await drain({
-          connections: server.connections,
-          windowMs: Math.min(config.drainMs * DRAIN_WINDOW, server.connections().size * CLOSE_SPACING_MS),
-          deadlineMs: config.drainMs,
-          afterMs: RECONNECT_AFTER_MS,
-          jitterMs: RECONNECT_JITTER_MS,
-          graceMs: graceMs.longest,
-          clock: systemClock,
-          log,
-          sleep: (ms) => sleep(ms),
-        });
+        await operations.finish();
       },
       close: stop,
     };

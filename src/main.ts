@@ -1,20 +1,20 @@
 #!/usr/bin/env node
 /** The process's entry: reads the command line and runs a command. Exit codes: 0 done, 1 failed, 2 wrong usage. */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { checkConfigCommand } from './cli/check-config.js';
 import { devCommand } from './cli/dev.js';
+import { drainCommand, undrainCommand } from './cli/drain.js';
 import { explainFailure } from './cli/failure.js';
+import { healthcheckCommand } from './cli/healthcheck.js';
 import { issueTokenCommand } from './cli/issue-token.js';
 import { keygenCommand } from './cli/keygen.js';
+import { nodesCommand } from './cli/nodes.js';
+import { playgroundCommand } from './cli/playground.js';
 import { printConfigCommand } from './cli/print-config.js';
 import { printScriptCommand } from './cli/print-script.js';
+import { rebalanceCommand } from './cli/rebalance.js';
 import { serveCommand } from './cli/serve.js';
-
-function version(): string {
-  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
-}
+import { version } from './version.js';
 
 const program = new Command('holdfast')
   .description('WebSocket gateway for sessions that one connection drives and many watch')
@@ -22,11 +22,17 @@ const program = new Command('holdfast')
 const commands = [
   devCommand(),
   serveCommand(),
+  healthcheckCommand(),
+  playgroundCommand(),
   checkConfigCommand(),
   printConfigCommand(),
   printScriptCommand(),
   keygenCommand(),
   issueTokenCommand(),
+  nodesCommand(),
+  drainCommand(),
+  undrainCommand(),
+  rebalanceCommand(),
 ];
 for (const command of commands) program.addCommand(command);
 for (const command of [program, ...commands])

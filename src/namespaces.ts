@@ -34,6 +34,7 @@ export function settingsOf(config: Config): (sessionId: string) => SessionSettin
   const own = new Map(
     Object.entries(config.namespaces).map(([name, overrides]) => [name, settings(config, overrides)]),
   );
+  if (own.size === 0) return () => common;
   return (sessionId) => own.get(namespaceOf(sessionId)) ?? common;
 }
 

@@ -11,6 +11,7 @@ import type {
   PrincipalMarks,
   UpstreamGrants,
 } from './login/ports.js';
+import type { DirectiveLog, NodeDirective, NodeRegistry } from './ops/ports.js';
 import type { MessageStore } from './session/message-ports.js';
 import type { OwnershipStore, OwnershipTimings, SessionBus, SessionLock } from './session/ports.js';
 import type { PresenceStore, PresenceTimings } from './session/presence-ports.js';
@@ -20,18 +21,21 @@ import { MemoryControlLog } from './store/memory/control-log.js';
 import { MemoryLock, upstreamBusy } from './store/memory/lock.js';
 import { MemoryLoginStore } from './store/memory/login-store.js';
 import { MemoryMessageStore } from './store/memory/message-store.js';
+import { MemoryNodeRegistry } from './store/memory/node-registry.js';
 import { MemoryOneTimeStore } from './store/memory/one-time-store.js';
 import { MemoryOutbox } from './store/memory/outbox.js';
 import { MemoryOwnershipStore } from './store/memory/ownership-store.js';
 import { MemoryPresenceStore } from './store/memory/presence-store.js';
 import { MemoryPrincipalMarks } from './store/memory/principal-marks.js';
 import { MemoryUpstreamGrants } from './store/memory/upstream-grants.js';
+import { redisAnswers } from './store/redis/answers.js';
 import { RedisBus } from './store/redis/bus.js';
 import { connectRedis, type RedisConnection } from './store/redis/client.js';
 import { RedisControlLog } from './store/redis/control-log.js';
 import { RedisLock, UPSTREAM } from './store/redis/lock.js';
 import { RedisLoginStore } from './store/redis/login-store.js';
 import { RedisMessageStore } from './store/redis/message-store.js';
+import { RedisNodeRegistry } from './store/redis/node-registry.js';
 import { RedisOneTimeStore } from './store/redis/one-time-store.js';
 import { RedisOutbox } from './store/redis/outbox.js';
 import type { OutboxSettings } from './store/redis/outbox-settings.js';
@@ -53,6 +57,7 @@ export interface LoginStores {
 }
 
 export interface Store {
+  readonly kind: 'memory' | 'redis';
   logins: LoginStores;
   ownership: OwnershipStore;
   messages: MessageStore;
@@ -60,8 +65,12 @@ export interface Store {
   outbox: Outbox;
   bus: SessionBus;
   lock: SessionLock;
+  nodes: NodeRegistry;
+  directives: DirectiveLog;
   /** True while commands get through. */
   reachable(): boolean;
+  /** Whether it takes what is written over a connection that is made for the question. */
+  answers(): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -105,7 +114,8 @@ export async function openStore(
   // Without somebody to tell no event is kept.
   const outbox = config.eventsUrl === undefined ? undefined : { sessionIdleMs: config.sessionIdleMs };
   if (config.redisUrl === undefined) return memoryStore(timings, outbox);
-  const connection = await connectRedis(config.redisUrl, { prefix: config.redisPrefix, ...parts });
+  const { redisUrl } = config;
+  const connection = await connectRedis(redisUrl, { prefix: config.redisPrefix, ...parts });
   try {
     await checkRequirements(connection);
   } catch (error) {
@@ -114,6 +124,7 @@ export async function openStore(
   }
   const bus = new RedisBus(connection);
   return {
+    kind: 'redis',
     logins: redisLogins(connection, timings.logins, outbox),
     ownership: new RedisOwnershipStore(connection, timings.sessions, parts.telemetry, outbox),
     messages: new RedisMessageStore(connection, parts.telemetry, outbox),
@@ -121,7 +132,10 @@ export async function openStore(
     outbox: new RedisOutbox(connection),
     bus,
     lock: new RedisLock(connection),
+    nodes: new RedisNodeRegistry(connection),
+    directives: new RedisControlLog<NodeDirective>(connection),
     reachable: () => connection.commands.status === 'ready',
+    answers: () => redisAnswers(redisUrl, connection.keys.asked),
     close: async () => {
       await bus.close();
       await connection.close();
@@ -154,6 +168,7 @@ function memoryStore({ sessions: timings, logins }: StoreTimings, settings: Outb
     ...(told && { outbox: told.sessions }),
   });
   return {
+    kind: 'memory',
     logins: memoryLogins(logins, told),
     ownership,
     messages,
@@ -161,7 +176,10 @@ function memoryStore({ sessions: timings, logins }: StoreTimings, settings: Outb
     outbox,
     bus,
     lock,
+    nodes: new MemoryNodeRegistry({ clock }),
+    directives: new MemoryControlLog<NodeDirective>(),
     reachable: () => true,
+    answers: async () => true,
     close: () => bus.close(),
   };
 }

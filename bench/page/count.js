@@ -22,9 +22,9 @@ class Loopback {
   }
 
   send(text) {
-    const { type, id, session_id, data } = JSON.parse(text);
+    const { type, id, data } = JSON.parse(text);
     const answer = Loopback.answers[type];
-    if (answer !== undefined) queueMicrotask(() => this.#say({ ...answer, id, session_id }));
+    if (answer !== undefined) queueMicrotask(() => this.#say({ ...answer, id }));
     if (type === 'signal') this.#stream(data);
   }
 
@@ -85,10 +85,10 @@ const ways = {
   },
 };
 
-/** What a connection without a network says: answers by what they answer, and messages. */
-globalThis.prepare = (answers, frames) => {
+/** What a connection without a network says: answers by what they answer, and `count` messages like that one. */
+globalThis.prepare = (answers, message, count) => {
   Loopback.answers = answers;
-  Loopback.frames = frames;
+  Loopback.frames = Array.from({ length: count }, (_, index) => JSON.stringify({ ...message, offset: index + 1 }));
 };
 
 /** @returns how long it took, how much of that in listeners, and how long each task over 50 ms took */

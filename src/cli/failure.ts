@@ -2,6 +2,9 @@ import { ConfigError } from '../config/load.js';
 import { HoldfastError } from '../protocol/errors.js';
 import { RedisRequirementError } from '../store/redis/errors.js';
 
+/** What a command could not do, as a line for whoever gave it. */
+export class CommandFailure extends Error {}
+
 interface SystemError extends Error {
   code: string;
   port?: number;
@@ -30,7 +33,8 @@ function explainSystemError(error: SystemError): string {
 /** What the operator is told of a failed start: lines without a stack for all that can be mended outside of the code. */
 export function explainFailure(error: unknown): string {
   if (error instanceof ConfigError) return error.problems.map((problem) => `holdfast: ${problem}`).join('\n');
-  if (error instanceof RedisRequirementError || error instanceof HoldfastError) return `holdfast: ${error.message}`;
+  if (error instanceof RedisRequirementError || error instanceof HoldfastError || error instanceof CommandFailure)
+    return `holdfast: ${error.message}`;
   if (isSystemError(error)) return `holdfast: ${explainSystemError(error)}`;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

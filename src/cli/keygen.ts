@@ -5,8 +5,14 @@ import { newSecret } from './settings.js';
 
 const SECRETS = ['secret', 'apiKey', 'jwtSecret'] as const;
 
-function line(name: (typeof SECRETS)[number]): string {
+function line(name: (typeof SECRETS)[number] | 'adminKey'): string {
   return `${envName(name)}=${newSecret()}`;
+}
+
+interface KeygenOptions {
+  signingKey?: boolean;
+  hookSecret?: boolean;
+  adminKey?: boolean;
 }
 
 /** Unlike any other's, so that a new key can be put before the old ones. */
@@ -22,10 +28,12 @@ export function keygenCommand(): Command {
       '--hook-secret',
       `print a secret that signs requests to the application instead, for ${envName('hookSecret')}`,
     )
-    .action(({ signingKey = false, hookSecret = false }: { signingKey?: boolean; hookSecret?: boolean }) => {
+    .option('--admin-key', `print a key for those who operate nodes instead, for ${envName('adminKey')}`)
+    .action(({ signingKey = false, hookSecret = false, adminKey = false }: KeygenOptions) => {
       const lines: string[] = [];
       if (signingKey) lines.push(`${envName('signingKeys')}=${newKeyId()}:${newSecret()}`);
       if (hookSecret) lines.push(`${envName('hookSecret')}=whsec_${randomBytes(32).toString('base64')}`);
+      if (adminKey) lines.push(line('adminKey'));
       if (lines.length === 0) lines.push(...SECRETS.map(line));
       process.stdout.write(`${lines.join('\n')}\n`);
     });

@@ -3,6 +3,7 @@ import type { LoadedConfig } from '../config/load.js';
 import { masked } from '../config/show.js';
 import { SETTING_NAMES } from '../config.js';
 import { addSettings, readSettings, SERVE_DEFAULTS } from './settings.js';
+import { table } from './table.js';
 
 function asJson({ config, sources }: LoadedConfig): string {
   const entries = SETTING_NAMES.map((name) => [
@@ -19,9 +20,7 @@ function cell(value: unknown): string {
 
 function asTable({ config, sources }: LoadedConfig): string {
   const rows = SETTING_NAMES.map((name) => [name, sources[name], cell(masked(name, config[name]))]);
-  const lines = [['setting', 'source', 'value'], ...rows];
-  const widths = [0, 1].map((column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
-  return lines.map((line) => line.map((text, column) => text.padEnd(widths[column] ?? 0)).join('  ')).join('\n');
+  return table([['setting', 'source', 'value'], ...rows]);
 }
 
 export function printConfigCommand(): Command {

@@ -2,14 +2,15 @@ import type { Config } from '../config.js';
 import type { Gateway, GatewayExtras } from '../gateway.js';
 import { createLogger } from '../ops/logger.js';
 
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
+/** Of a process that a signal ended before it could drain. */
+export const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** What a drain may take beyond its own deadline, for closing the stores. */
-const CLOSE_MARGIN_MS = 2_000;
+export const CLOSE_MARGIN_MS = 2_000;
 
 /**
  * Runs a gateway until the process is told to stop: the first signal drains and exits with 0, a second one, or one
- * before the start is over, exits at once.
+ * before the start is over, exits at once. A worker is told to stop by SIGTERM alone.
  * @throws whatever the start throws
  */
 export async function runGateway(
@@ -20,7 +21,9 @@ export async function runGateway(
   const log = createLogger({ nodeId: config.nodeId, level: config.logLevel });
   const exitAtOnce = (signal: keyof typeof EXIT_CODES): void => process.exit(EXIT_CODES[signal]);
   let onSignal = exitAtOnce;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => onSignal(signal));
+  process.on('SIGTERM', () => onSignal('SIGTERM'));
+  // Ctrl-C reaches all processes of a terminal; workers are told by the one that started them.
+  process.on('SIGINT', () => extras.worker !== true && onSignal('SIGINT'));
 
   // Loaded here, so that the other commands answer without it.
   const { startGateway } = await import('../gateway.js');
@@ -34,7 +37,8 @@ export async function runGateway(
   }
 
   onSignal = () => {
-    onSignal = exitAtOnce;
+    // Whoever stops all workers may say so to each by itself too.
+    onSignal = extras.worker === true ? () => {} : exitAtOnce;
     void stop();
   };
   onStarted(gateway);

@@ -190,7 +190,8 @@ export class Client {
     else if (state.name === 'open') this.#onWelcome(state.welcome);
     else if (state.name !== 'stopped') for (const session of sessions) session.disconnected();
     else this.#onStopped(sessions, state.code);
-    this.#events.emit('connection', state);
+    // Unless a session's listener has closed the client meanwhile, which has been told of.
+    if (state === this.#connection.state) this.#events.emit('connection', state);
   }
 
   #onWelcome({ principal, features }: Welcome): void {

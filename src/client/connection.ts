@@ -104,9 +104,9 @@ export class Connection {
   }
 
   /** Finds out at once whether the connection lives; ends a wait for the next attempt. */
-  check(): void {
+  check(isLast = false): void {
     if (this.#state.name === 'waiting' && !isOffline()) void this.#connect();
-    else if (this.#state.name === 'open') this.#ping(Math.min(CHECK_TIMEOUT_MS, this.#options.pongTimeoutMs));
+    else if (this.#state.name === 'open') this.#ping(Math.min(CHECK_TIMEOUT_MS, this.#options.pongTimeoutMs), isLast);
   }
 
   /** @param code the close code that the reason amounts to; undefined when the application wants it */
@@ -117,9 +117,17 @@ export class Connection {
     this.#enter({ name: 'stopped', code });
   }
 
-  /** Only while open; what is sent otherwise is dropped. */
-  send(message: ClientMessage): void {
-    if (this.#state.name === 'open') this.#socket?.send(JSON.stringify(message));
+  /**
+   * Only while open; what is sent otherwise is dropped.
+   * @returns false for what was not sent, since the gateway would close the connection for its size
+   */
+  send(message: ClientMessage): boolean {
+    if (this.#state.name !== 'open') return true;
+    const frame = JSON.stringify(message);
+    const max = this.#state.welcome.limits.max_payload_bytes;
+    if (frame.length * 3 > max && new TextEncoder().encode(frame).length > max) return false;
+    this.#socket?.send(frame);
+    return true;
   }
 
   async #connect(): Promise<void> {
@@ -202,10 +210,10 @@ export class Connection {
     });
   }
 
-  #ping(timeoutMs: number): void {
+  #ping(timeoutMs: number, isLast = false): void {
     if (this.#pongAlarm.isSet) return;
-    // After a sleep the answer may be there and unread.
-    this.#pongAlarm.set(timeoutMs, (slept) => (slept ? this.check() : this.#lost(ABNORMAL, GONE)));
+    // After a sleep the answer may be there and unread. Once: in a page that is hidden for long every timer comes late.
+    this.#pongAlarm.set(timeoutMs, (slept) => (slept && !isLast ? this.check(true) : this.#lost(ABNORMAL, GONE)));
     this.send({ type: 'ping' });
   }
 

@@ -1,6 +1,8 @@
 /** Typed events. A listener that throws disturbs neither the client nor the other listeners. */
 export class Emitter<Events extends object> {
   readonly #listeners = new Map<keyof Events, Set<(value: never) => void>>();
+  /** The event being told of, and those that its listeners caused: everybody hears them in the same order. */
+  readonly #queue: (() => void)[] = [];
 
   /** @returns what takes the listener off again */
   on<E extends keyof Events>(event: E, listener: (value: Events[E]) => void): () => void {
@@ -11,7 +13,16 @@ export class Emitter<Events extends object> {
   }
 
   emit<E extends keyof Events>(event: E, value: Events[E]): void {
-    for (const listener of Array.from(this.#listeners.get(event) ?? [])) {
+    const length = this.#queue.push(() => this.#tell(event, value));
+    if (length > 1) return;
+    for (; this.#queue.length > 0; this.#queue.shift()) this.#queue[0]?.();
+  }
+
+  #tell<E extends keyof Events>(event: E, value: Events[E]): void {
+    const listeners = this.#listeners.get(event);
+    for (const listener of Array.from(listeners ?? [])) {
+      // Taken off by one before it.
+      if (!listeners?.has(listener)) continue;
       try {
         (listener as (value: Events[E]) => void)(value);
       } catch (error) {

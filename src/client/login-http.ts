@@ -67,7 +67,8 @@ function parse(text: string): Record<string, unknown> | undefined {
 function refusal({ status, headers }: Response, answer: Record<string, unknown> | undefined): ClientError {
   const { code, detail, retryable, retry_after_ms: retryAfter } = answer ?? {};
   const headerMs = Number(headers.get('Retry-After')) * 1_000 || undefined;
-  const retryAfterMs = typeof retryAfter === 'number' ? retryAfter : headerMs;
+  const askedMs = typeof retryAfter === 'number' ? retryAfter : headerMs;
+  const retryAfterMs = askedMs && Math.max(0, askedMs);
   if (typeof code === 'string' && typeof retryable === 'boolean') {
     return new ClientError(code as ErrorCode, typeof detail === 'string' ? detail : code, { retryAfterMs, retryable });
   }

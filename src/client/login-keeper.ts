@@ -26,6 +26,7 @@ export interface LoginAnswer {
 }
 
 export const LOGIN_KEY = 'holdfast:login';
+const LEFT_KEY = 'holdfast:left';
 
 /**
  * In a browser the refresh token is in the gateway's cookie, and storage tells the tabs which login it is; elsewhere the
@@ -35,9 +36,11 @@ export class LoginKeeper {
   /** Whether it is in the cookie, which all tabs share. */
   readonly inCookie: boolean;
   readonly #store: RefreshTokenStore;
+  readonly #storage: TokenStorage;
 
   constructor(refreshTokens: RefreshTokenStore | undefined, storage: TokenStorage) {
     this.inCookie = refreshTokens === undefined;
+    this.#storage = storage;
     this.#store = refreshTokens ?? {
       get: () => storage.getItem(LOGIN_KEY) || undefined,
       set: (id) => (id === undefined ? storage.removeItem(LOGIN_KEY) : storage.setItem(LOGIN_KEY, id)),
@@ -50,6 +53,16 @@ export class LoginKeeper {
    */
   async mark(): Promise<string | undefined> {
     return this.#store.get();
+  }
+
+  /** The person left and the gateway has not heard of it, so that the cookie is still good: in all tabs and pages to come. */
+  get left(): boolean {
+    return this.inCookie && this.#storage.getItem(LEFT_KEY) !== null;
+  }
+
+  set left(left: boolean) {
+    if (left && this.inCookie) this.#storage.setItem(LEFT_KEY, '1');
+    else this.#storage.removeItem(LEFT_KEY);
   }
 
   /** The mark that `keep(answer)` leaves. */

@@ -135,6 +135,7 @@ export class LoginClient implements ConnectionLogin {
     const leaving = { credentials: this.#leaving?.credentials };
     const epoch = this.#renounce();
     this.#leaving = leaving;
+    this.#keeper.left = true;
     this.#state.end();
     const kept = await this.#requests.once(() => this.#keeper.credentials());
     const credentials = (leaving.credentials = kept ?? leaving.credentials);
@@ -147,7 +148,13 @@ export class LoginClient implements ConnectionLogin {
           if (endingOf(error) === undefined) throw error;
         });
     }
-    if (this.#leaving === leaving) this.#leaving = undefined;
+    if (this.#leaving === leaving) this.#stay();
+  }
+
+  /** No logout is to be told of any more. */
+  #stay(): void {
+    this.#leaving = undefined;
+    this.#keeper.left = false;
   }
 
   /** Ends timers and listeners, not the login. */
@@ -224,7 +231,7 @@ export class LoginClient implements ConnectionLogin {
     const mark = await this.#keeper.mark();
     const credentials = await this.#keeper.credentials();
     try {
-      if (credentials === undefined || this.#leaving !== undefined) throw nobody();
+      if (credentials === undefined || this.#leaving !== undefined || this.#keeper.left) throw nobody();
       return await this.#requests.send({ path, credentials }, signal);
     } catch (error) {
       const ending = endingOf(error);
@@ -256,7 +263,7 @@ export class LoginClient implements ConnectionLogin {
       if ((await this.#keeper.mark()) === this.#keeper.markOf(answer)) await this.#keeper.forget();
       throw nobody();
     }
-    this.#leaving = undefined;
+    this.#stay();
     return this.#state.hold({ loginId, accessToken, expiresAt });
   }
 

@@ -91,7 +91,8 @@ export class Outbox {
       if (++underWay > this.#maxUnderWay) return;
       if (entry.requestId !== undefined) continue;
       entry.requestId = this.#link.nextRequestId();
-      this.#link.send({ ...entry.message, id: entry.requestId });
+      if (this.#link.send({ ...entry.message, id: entry.requestId })) continue;
+      entry.fail(this.#error('message_too_large', 'larger than the gateway takes'));
     }
   }
 

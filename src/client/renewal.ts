@@ -1,8 +1,8 @@
 /** Renews the credential of an open connection over the connection itself. */
-import { fullJitterMs } from '../lib/backoff.js';
 import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
 import { bounded } from './bounded.js';
 import { ClientError } from './errors.js';
+import { requestDelayMs } from './retry-plan.js';
 
 export interface RenewalLink {
   readonly requestTimeoutMs: number;
@@ -14,8 +14,6 @@ export interface RenewalLink {
 }
 
 type ErrorMessage = Extract<ServerMessage, { type: 'error' }>;
-
-const BACKOFF = { baseMs: 500, capMs: 5_000 };
 
 /**
  * Asks again until the gateway has renewed, or says that it will not. Nothing here closes the connection: it works, and
@@ -81,12 +79,11 @@ export class Renewal {
     this.#link.send({ type: 'renew_login', id: this.#requestId, ...access });
   }
 
-  #askAgain(afterMs = 0): void {
+  #askAgain(afterMs?: number): void {
     const running = this.#running;
     if (running === undefined) return;
     clearTimeout(this.#timer);
     this.#requestId = undefined;
-    const delayMs = afterMs + fullJitterMs(this.#failures++, BACKOFF);
-    this.#timer = setTimeout(() => void this.#ask(running), delayMs);
+    this.#timer = setTimeout(() => void this.#ask(running), requestDelayMs(this.#failures++, afterMs));
   }
 }

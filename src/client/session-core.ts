@@ -18,6 +18,7 @@ import { requestDelayMs } from './retry-plan.js';
 import { Session, type SessionEvents, type SessionOptions } from './session.js';
 import type { SessionLink } from './session-link.js';
 import {
+  compareOwnership,
   IDLE,
   isSubscribed,
   ownershipOf,
@@ -87,7 +88,10 @@ export class SessionCore {
     if (!isSubscribed(this.#state) && !this.#subscribing.mayBeKnown) return this.stop('unsubscribed');
     await this.#run('unsubscribe', signal).catch((error: unknown) => {
       if (signal?.aborted) throw error;
+      const isSubscriber = isSubscribed(this.#state);
       this.stop('unsubscribed');
+      // The gateway would keep it for the connection, and with it what it owns, for as long as that lives.
+      if (isSubscriber) this.#link.dropConnection();
     });
   }
 
@@ -178,19 +182,20 @@ export class SessionCore {
     this.#exchange.reset();
     // In all other cases the session may still be held, for the next run.
     if (ENDS_OWNERSHIP.has(reason)) this.#link.tokens.delete(this.id);
+    // Before anybody hears of it: a listener may want the session anew.
+    this.#link.ended(this);
     this.#apply({ type: 'stop', reason, ...(error !== undefined && { code: error.code }) });
     this.#operations.stop();
     this.#outbox.stop();
-    this.#link.ended(this);
     if (error !== undefined) this.events.emit('error', refusalOf(error, this.id));
   }
 
   #onSubscribed(ack: SubscribeAck): void {
     if (!this.#exchange.awaits(ack.id, 'subscribe')) return;
     this.#exchange.answered();
-    this.#subscribing.acknowledged();
     this.#subscribing.keep(ack.reconnect_token);
     this.#incoming.subscribed(ack);
+    this.#subscribing.acknowledged();
     this.#apply({ type: 'snapshot', owner: ack.owner, ownership: ownershipOf(ack) });
     this.#outbox.flush();
     this.#next();
@@ -200,7 +205,10 @@ export class SessionCore {
     if (!this.#exchange.awaits(ack.id, 'claim')) return;
     const operation = this.#exchange.answered();
     this.#subscribing.keep(ack.reconnect_token);
-    this.#apply({ type: 'change', owner: ack.owner, ownership: ownershipOf(ack), reset: false });
+    const ownership = ownershipOf(ack);
+    // The event that tells of it may have come first.
+    const isKnown = this.#state.name === 'owner' && compareOwnership(ownership, this.#state.ownership) === 0;
+    if (!isKnown) this.#apply({ type: 'change', owner: ack.owner, ownership, reset: false });
     operation?.settle();
     this.#next();
   }
@@ -222,10 +230,12 @@ export class SessionCore {
     const ownership = ownershipOf({ ...message, grace_ms: graceMs });
     const owner = message.owner === true;
     const { reason, reconnect_token: token } = message;
+    // Overtaken by an answer, whose token is the newer one.
+    if (reason !== 'lost' && compareOwnership(ownership, this.#state.ownership) < 0) return;
     if (token !== undefined) this.#link.tokens.set(this.id, token);
     else if (message.state === 'free') this.#link.tokens.delete(this.id);
-    const isNews = this.#apply({ type: 'change', owner, ownership, reset: reason === 'lost' });
-    if (isNews) this.events.emit('ownership', { ownership, owner, reason });
+    this.#apply({ type: 'change', owner, ownership, reset: reason === 'lost' });
+    this.events.emit('ownership', { ownership, owner, reason });
     this.#next();
   }
 

@@ -7,7 +7,8 @@ export interface SessionLink {
   readonly tokens: Tokens;
   readonly requestTimeoutMs: number;
   readonly operationTimeoutMs: number;
-  send(message: ClientMessage): void;
+  /** @returns false for what is too large to be sent */
+  send(message: ClientMessage): boolean;
   /** Asks to be subscribed with the next batch. */
   wantSubscribe(): void;
   /** The connection answers nothing: gives it up. */

@@ -40,7 +40,7 @@ export interface SocketOptions {
 
 /** At least one. */
 export function urlsOf({ url }: SocketOptions): readonly [string, ...string[]] {
-  const [first = '', ...others] = typeof url === 'string' ? [url] : url;
+  const [first = '', ...others] = [url].flat();
   return [first, ...others];
 }
 

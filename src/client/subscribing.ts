@@ -35,8 +35,9 @@ export class Subscribing {
 
   /** @param endsOwnership the session is about to be given up */
   request(since: Subscription['since'], endsOwnership: boolean): Subscription {
-    if (this.#subscription !== undefined) return this.#subscription;
     const token = this.#tokens.get(this.#sessionId);
+    // Another token: a page that came in between has left it, or what was kept was another principal's.
+    if (this.#subscription !== undefined && this.#subscription.reconnect_token === token) return this.#subscription;
     this.#subscription = {
       session_id: this.#sessionId,
       claim: endsOwnership ? 'never' : this.#claim,

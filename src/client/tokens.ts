@@ -98,13 +98,20 @@ export class Tokens {
     for (const sessionId of new Set([...this.#current.keys(), ...(this.#inPage ? this.#attempts.keys() : [])])) {
       const attemptId = this.#inPage ? this.#attempts.get(sessionId) : undefined;
       const token = this.#current.get(sessionId) ?? '';
-      this.#storage.setItem(this.#prefix + sessionId, attemptId === undefined ? token : `${token} ${attemptId}`);
+      const key = this.#prefix + sessionId;
+      // Another client of the page has left its token there.
+      if (token === '' && this.#storage.getItem(key) !== null) continue;
+      this.#storage.setItem(key, attemptId === undefined ? token : `${token} ${attemptId}`);
     }
   }
 
   #takeOut(): void {
     for (const [sessionId, token] of this.#current) {
       this.#current.set(sessionId, this.#takeStored(sessionId) ?? token);
+    }
+    for (const [sessionId, attemptId] of this.#attempts) {
+      const key = this.#prefix + sessionId;
+      if (this.#storage.getItem(key) === ` ${attemptId}`) this.#storage.removeItem(key);
     }
   }
 
@@ -121,6 +128,7 @@ export class Tokens {
     if (this.#inPage) this.#storage.removeItem(this.#prefix + sessionId);
     const [token = '', attemptId] = stored.length > MAX_TOKEN_LENGTH ? [] : stored.split(' ');
     if (attemptId !== undefined) this.#attempts.set(sessionId, attemptId);
+    else if (token !== '') this.#attempts.delete(sessionId);
     return token === '' ? undefined : token;
   }
 }

@@ -8,7 +8,7 @@ import { DEFAULT_UPSTREAM, upstreamProviders } from './upstreams.js';
 const JWT_KEYS = ['jwtSecret', 'jwtPublicKey', 'jwtJwksUrl'] as const;
 /** Void unless JWTs are verified. Not the secret: `keygen` prints one in any case. */
 const JWT_RULES = ['jwtPublicKey', 'jwtJwksUrl', 'jwtAlgorithms', 'jwtType', 'jwtIssuer', 'jwtAudience'] as const;
-const OWN_SECRETS = ['secret', 'apiKey', 'jwtSecret', 'signingKeys', 'hookSecret'] as const;
+const OWN_SECRETS = ['secret', 'apiKey', 'adminKey', 'jwtSecret', 'signingKeys', 'hookSecret'] as const;
 const HOOK_URLS = ['authorizeUrl', 'messageUrl', 'eventsUrl'] as const;
 /** What describes the one provider. */
 const UPSTREAM = ['upstreamTokenUrl', 'upstreamClientId'] as const;
@@ -189,6 +189,10 @@ function otherChecks(config: Config): Check[] {
     [
       config.port === config.internalPort && config.port !== 0,
       `--port and --internal-port are both ${config.port}: they must differ`,
+    ],
+    [
+      config.workers > 1 && config.redisUrl === undefined,
+      `--workers ${config.workers} needs --redis-url: workers share nothing else`,
     ],
     historyCheck(flagName('historyBytes'), {}, config),
     ...Object.entries(config.namespaces).flatMap(([name, { historyBytes, maxMessageBytes }]) => {

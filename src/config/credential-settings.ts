@@ -13,6 +13,12 @@ export const credentialSettings = {
       help: 'key with which the backend of the application calls the gateway; without it nobody can',
       secret: true,
     }),
+  adminKey: text(/^[\x21-\x7e]{32,512}$/, '32 to 512 visible ASCII characters')
+    .optional()
+    .register(settingInfo, {
+      help: 'key for POST /drain and /undrain on the internal port; without it nobody may',
+      secret: true,
+    }),
   auth: listOf(oneOf(AUTH_MODES), AUTH_MODES.length)
     .min(1, { error: `at least one of ${AUTH_MODES.join(', ')}` })
     .optional()

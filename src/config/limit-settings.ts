@@ -1,6 +1,6 @@
 import { trustedProxies } from '../transport/addresses.js';
-import { integer, listOf, parsed, settingInfo, webOrigin } from './kinds.js';
-import { MIB } from './units.js';
+import { integer, listOf, parsed, settingInfo, webOrigin, yesOrNo } from './kinds.js';
+import { DAY_MS, MIB } from './units.js';
 
 /** Who is let in, and how much each connection may take. */
 export const limitSettings = {
@@ -48,4 +48,21 @@ export const limitSettings = {
   drainMs: integer(100, 3_600_000)
     .default(25_000)
     .register(settingInfo, { help: 'how long a node that was told to stop may take to hand over', unit: 'ms' }),
+  drainRate: integer(0, 1_000_000)
+    .default(0)
+    .register(settingInfo, { help: 'connections that a drain closes a second; 0: as many as spread over its time' }),
+  maxConnectionAgeMs: integer(0, 30 * DAY_MS)
+    .default(0)
+    .register(settingInfo, {
+      help: 'age, give or take a tenth, at which a connection is sent elsewhere; 0: never',
+      unit: 'ms',
+    }),
+  maxRssBytes: integer(0, Number.MAX_SAFE_INTEGER).default(0).register(settingInfo, {
+    help: 'resident memory above which no connection is taken',
+    unit: 'bytes',
+    defaultText: 'nine tenths of what the container may have',
+  }),
+  unreadyWithoutStore: yesOrNo()
+    .default(false)
+    .register(settingInfo, { help: 'whether a node is not ready too when no store answers anybody' }),
 };

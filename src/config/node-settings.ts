@@ -9,6 +9,8 @@ function defaultNodeId(): string {
   return `${host.slice(0, 48) || 'node'}-${process.pid}`;
 }
 
+const MAX_WORKERS = 64;
+
 /** Where a node listens, what it is called and where state is kept. */
 export const nodeSettings = {
   host: listenAddress().default('127.0.0.1').register(settingInfo, { help: 'address that the public port listens on' }),
@@ -24,6 +26,11 @@ export const nodeSettings = {
     .register(settingInfo, {
       help: 'name of this node, unlike that of any other',
       defaultText: 'host name and process id',
+    }),
+  workers: integer(1, MAX_WORKERS)
+    .default(1)
+    .register(settingInfo, {
+      help: 'processes of serve that share the public port, each a node: <node id>-1 and so on',
     }),
   logLevel: oneOf(LOG_LEVELS)
     .default('info')

@@ -1,6 +1,7 @@
 /** The connections of this node by login and principal: closes them when their login ends, and says that it is in use. */
 import type { Clock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
+import { NoticeReader } from '../lib/notice-log.js';
 import type { CloseReason } from '../protocol/close-codes.js';
 import type { ControlLog, ControlNotice, LoginEndReason } from './ports.js';
 import type { LoginTelemetry } from './telemetry.js';
@@ -37,7 +38,6 @@ export interface LiveLoginsOptions {
 }
 
 const TOUCH_EVERY_MS = 60_000;
-const POLL_EVERY_MS = 500;
 /** Until the store is asked again whether a login is over whose time should have come. */
 const ASK_AGAIN_MS = 1_000;
 
@@ -122,39 +122,35 @@ export class Registration {
 }
 
 export class LiveLogins {
-  readonly #options: Required<LiveLoginsOptions>;
+  readonly #options: LiveLoginsOptions & { touchEveryMs: number };
   readonly #groups = new Map<string, Group>();
-  #position = '';
-  /** When the control log was last read to its end, by the monotonic clock. */
-  #readAtMs = 0;
-  #timer: NodeJS.Timeout | undefined;
-  #running = false;
-  #pollFails = false;
+  readonly #notices: NoticeReader<ControlNotice>;
   #touchFails = false;
 
   constructor(options: LiveLoginsOptions) {
-    this.#options = { touchEveryMs: TOUCH_EVERY_MS, pollEveryMs: POLL_EVERY_MS, ...options };
+    this.#options = { touchEveryMs: TOUCH_EVERY_MS, ...options };
+    this.#notices = new NoticeReader({
+      ...options,
+      notices: options.control,
+      what: 'revocations',
+      apply: (notice) => this.#apply(notice),
+    });
   }
 
   /** Reads the control log from its end on. Resolves before the first connection may be registered. */
-  async start(): Promise<void> {
-    this.#readAtMs = this.#options.clock.monotonicMs();
-    this.#position = await this.#options.control.end();
-    this.#running = true;
-    this.#schedule();
+  start(): Promise<void> {
+    return this.#notices.start();
   }
 
   stop(): void {
-    this.#running = false;
-    clearTimeout(this.#timer);
+    this.#notices.stop();
   }
 
   /** Tells the telemetry how things are now. */
   report(): void {
-    const { clock, telemetry } = this.#options;
     let logins = 0;
     for (const { handle } of this.#groups.values()) if (handle !== undefined) logins += 1;
-    telemetry.liveLogins(logins, clock.monotonicMs() - this.#readAtMs);
+    this.#options.telemetry.liveLogins(logins, this.#notices.lagMs);
   }
 
   register(identity: LiveIdentity): Registration {
@@ -217,36 +213,10 @@ export class LiveLogins {
     }
   }
 
-  #schedule(): void {
-    if (!this.#running) return;
-    this.#timer = setTimeout(() => void this.#poll().then(() => this.#schedule()), this.#options.pollEveryMs);
-    this.#timer.unref();
-  }
-
-  /** What cannot be read now is read later, from the same position. */
-  async #poll(): Promise<void> {
-    const { clock, control, log } = this.#options;
-    const startedMs = clock.monotonicMs();
-    try {
-      for (let more = true; more; ) {
-        const { notices, position } = await control.read(this.#position);
-        this.#position = position;
-        for (const notice of notices) this.#apply(notice);
-        more = notices.length > 0;
-      }
-      this.#readAtMs = startedMs;
-      if (this.#pollFails) log.info({}, 'revocations are read again');
-      this.#pollFails = false;
-    } catch (error) {
-      if (!this.#pollFails) log.warn({ error }, 'revocations not read');
-      this.#pollFails = true;
-    }
-  }
-
   #apply(notice: ControlNotice): void {
-    const group = this.#groups.get(keyOf(notice));
-    if (notice.kind === 'login_ended') endAll(group, loginCloseReason(notice.reason));
-    else endIssuedBefore(group, notice.notBeforeMs);
+    if (notice.kind === 'login_ended') endAll(this.#groups.get(keyOf(notice)), loginCloseReason(notice.reason));
+    else if (notice.kind === 'principal_disconnected')
+      endIssuedBefore(this.#groups.get(keyOf(notice)), notice.notBeforeMs);
   }
 }
 

@@ -4,6 +4,8 @@
  * what the store holds grants nothing to who reads it.
  */
 
+import type { NoticeLog } from '../lib/notice-log.js';
+
 export type LoginState = 'active' | 'expired' | 'revoked';
 
 /** Why a login is no longer active. `idle` and `max_age` are the two ends of its time. */
@@ -138,14 +140,7 @@ export type ControlNotice =
   | { kind: 'login_ended'; handle: string; reason: LoginEndReason }
   | { kind: 'principal_disconnected'; principalHandle: string; notBeforeMs: number };
 
-/** A log that every node reads to its end, again and again. */
-export interface ControlLog {
-  append(notice: ControlNotice): Promise<void>;
-  /** The position behind the newest entry. */
-  end(): Promise<string>;
-  /** Entries behind `position`, oldest first, and where to read on. */
-  read(position: string): Promise<{ notices: ControlNotice[]; position: string }>;
-}
+export type ControlLog = NoticeLog<ControlNotice>;
 
 /** Credentials that are consumed by their first use. Keys are hashes, values hold no secret. */
 export interface OneTimeStore {

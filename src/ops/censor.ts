@@ -7,7 +7,7 @@
 const REDACTED = '[redacted]';
 
 const SECRET_KEYS =
-  '(?:set-)?cookie|authorization|password|attempt_?id|api_?key|signing_?keys|dpop_?key|ticket|login_?code|' +
+  '(?:set-)?cookie|authorization|password|attempt_?id|(?:api|admin)_?key|signing_?keys|dpop_?key|ticket|login_?code|' +
   'sealed_?access|[a-z_]{0,32}secret|[a-z_]{0,32}token';
 
 const RULES: readonly (readonly [pattern: RegExp, replacement: string])[] = [
@@ -32,7 +32,7 @@ const RULES: readonly (readonly [pattern: RegExp, replacement: string])[] = [
 
 /** What every match of a rule contains. Most lines hold nothing of it, and the rules cost ten times as much. */
 const SUSPICIOUS =
-  /token|secret|password|authorization|cookie|attempt|api_?key|signing|dpop|ticket|code["=\\]|sealed|hf[tc]_|hfr1|eyJ|bearer|basic|[?@]|-[0-9a-f]{12}\.|\.[\w-]{16}\./i;
+  /token|secret|password|authorization|cookie|attempt|(?:api|admin)_?key|signing|dpop|ticket|code["=\\]|sealed|hf[tc]_|hfr1|eyJ|bearer|basic|[?@]|-[0-9a-f]{12}\.|\.[\w-]{16}\./i;
 
 export function censor(line: string): string {
   if (!SUSPICIOUS.test(line)) return line;

@@ -1,10 +1,6 @@
 /** What the node counts, as Prometheus metrics. The method names are those that the other parts report by. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-
-const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
-
-/** Default metrics that are gauges named `_total`, which Prometheus reserves for counters. */
-const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
+import { Instruments } from './instruments.js';
+import { NodeMetrics } from './node-metrics.js';
 
 /** Close codes with a series of their own; a peer may send any other. */
 const OWN_SERIES = new Set([
@@ -12,72 +8,118 @@ const OWN_SERIES = new Set([
   4104, 4201, 4202,
 ]);
 
+const CLAIM_RESULTS = ['owned', 'unclaimed', 'busy', 'not_next', 'token_used', 'error'];
+
 export class Metrics {
-  readonly registry = new Registry();
-  readonly #connections = this.#gauge('connections', 'Open connections');
-  readonly #sessions = this.#gauge('sessions', 'Sessions with subscribers on this node', 'state');
-  readonly #leases = this.#gauge('leases', 'Leases that this node renews');
-  readonly #claims = this.#counter('claims_total', 'Claims', 'result');
-  readonly #claimSeconds = this.#histogram('claim_duration_seconds', 'How long a claim took');
-  readonly #reclaims = this.#counter('reclaims_total', 'Reclaims with a reconnect token', 'result');
-  readonly #reclaimSeconds = this.#histogram('reclaim_duration_seconds', 'How long a reclaim took');
-  readonly #fenced = this.#counter('fence_rejections_total', 'Refused actions of owners that no longer are', 'by');
-  readonly #swept = this.#counter('swept_sessions_total', 'Lapsed sessions that this node released');
-  readonly #repaired = this.#counter('repaired_views_total', 'Sessions whose state here differed from the store');
-  readonly #published = this.#counter('messages_published_total', 'Messages that the store accepted here', 'source');
-  readonly #refusedMessages = this.#counter('messages_refused_total', 'Messages and signals that were refused', 'code');
-  readonly #delivered = this.#counter('messages_delivered_total', 'Messages written to subscribers, each', 'way');
-  readonly #signals = this.#counter('signals_total', 'Signals of watchers');
-  readonly #fills = this.#counter(
+  readonly #reports: (() => void)[] = [() => this.#countTally()];
+  readonly #make = new Instruments();
+  readonly registry = this.#make.registry;
+  readonly node = new NodeMetrics(this.#make, () => {
+    for (const report of this.#reports) report();
+  });
+  readonly #connections = this.#make.gauge('connections', 'Open connections');
+  readonly #sessions = this.#make.gauge('sessions', 'Sessions with subscribers on this node', {
+    labelNames: ['state'],
+  });
+  readonly #leases = this.#make.gauge('leases', 'Leases that this node renews');
+  readonly #claims = this.#make.counterOf(CLAIM_RESULTS, 'claims_total', 'Claims', 'result');
+  readonly #claimSeconds = this.#make.histogram('claim_duration_seconds', 'How long a claim took');
+  readonly #reclaims = this.#make.counterOf(
+    [...CLAIM_RESULTS, 'expired', 'invalid'],
+    'reclaims_total',
+    'Reclaims with a reconnect token',
+    'result',
+  );
+  readonly #reclaimSeconds = this.#make.histogram('reclaim_duration_seconds', 'How long a reclaim took');
+  readonly #fenced = this.#make.counterOf(
+    ['lease', 'store'],
+    'fence_rejections_total',
+    'Refused actions of owners that no longer are',
+    'by',
+  );
+  readonly #swept = this.#make.counter('swept_sessions_total', 'Lapsed sessions that this node released');
+  readonly #repaired = this.#make.counter('repaired_views_total', 'Sessions whose state here differed from the store');
+  readonly #published = this.#make.counterOf(
+    ['owner', 'application'],
+    'messages_published_total',
+    'Messages that the store accepted here',
+    'source',
+  );
+  readonly #refusedMessages = this.#make.counter(
+    'messages_refused_total',
+    'Messages and signals that were refused',
+    'code',
+  );
+  readonly #delivered = this.#make.counter('messages_delivered_total', 'Messages written to subscribers, each', 'way');
+  readonly #signals = this.#make.counter('signals_total', 'Signals of watchers');
+  readonly #fills = this.#make.counter(
     'stream_fills_total',
     'Times that a session was read from its history to close a gap',
   );
-  readonly #resets = this.#counter(
+  readonly #resets = this.#make.counterOf(
+    ['true', 'false'],
     'stream_resets_total',
     'Times that subscribers were told of another history',
     'recovered',
   );
-  readonly #lagged = this.#counter(
+  readonly #lagged = this.#make.counter(
     'lagged_subscriptions_total',
     'Subscriptions sent to the history for reading slowly',
   );
-  readonly #hooks = this.#counter('hook_calls_total', 'Calls of the application', 'hook', 'outcome');
-  readonly #hookSeconds = this.#histogram('hook_duration_seconds', 'How long the application took', 'hook');
-  readonly #events = this.#counter('events_total', 'Deliveries of events to the application', 'type', 'outcome');
-  readonly #outbox = this.#gauge('outbox_events', 'Events that wait for their delivery, or were given up', 'state');
-  readonly #redisSeconds = this.#histogram(
+  readonly #hooks = this.#make.counter('hook_calls_total', 'Calls of the application', 'hook', 'outcome');
+  readonly #hookSeconds = this.#make.histogram('hook_duration_seconds', 'How long the application took', 'hook');
+  readonly #events = this.#make.counter('events_total', 'Deliveries of events to the application', 'type', 'outcome');
+  readonly #outbox = this.#make.gauge('outbox_events', 'Events of all nodes that wait for delivery, or were given up', {
+    labelNames: ['state'],
+    aggregator: 'max',
+  });
+  readonly #redisSeconds = this.#make.histogram(
     'redis_command_duration_seconds',
     'How long a command to Redis took',
     'verb',
   );
-  readonly #redisErrors = this.#counter('redis_errors_total', 'Failed commands to Redis', 'verb', 'class');
-  readonly #redisEvents = this.#counter('redis_connection_events_total', 'Connections to Redis made and lost', 'event');
-  readonly #gaps = this.#counter('subscriber_gaps_total', 'Times when published events may have been missed');
-  readonly #probes = this.#counter('probe_failures_total', 'Delivery probes that did not come back in time');
-  readonly #loginsCreated = this.#counter('logins_created_total', 'Logins created');
-  readonly #loginsEnded = this.#counter('logins_ended_total', 'Logins ended by a call; others lapse', 'reason');
-  readonly #loginRefreshes = this.#counter('login_refreshes_total', 'Refresh tokens presented', 'result');
-  readonly #tickets = this.#counter('tickets_total', 'Tickets for upgrades', 'event');
-  readonly #upstreamRefreshes = this.#counter('upstream_refreshes_total', 'Requests to upstream providers', 'result');
-  readonly #upstreamSeconds = this.#histogram(
+  readonly #redisErrors = this.#make.counter('redis_errors_total', 'Failed commands to Redis', 'verb', 'class');
+  readonly #redisEvents = this.#make.counterOf(
+    ['ready', 'lost', 'error'],
+    'redis_connection_events_total',
+    'Connections to Redis made and lost',
+    'event',
+  );
+  readonly #gaps = this.#make.counter('subscriber_gaps_total', 'Times when published events may have been missed');
+  readonly #probes = this.#make.counter('probe_failures_total', 'Delivery probes that did not come back in time');
+  readonly #loginsCreated = this.#make.counter('logins_created_total', 'Logins created');
+  readonly #loginsEnded = this.#make.counter('logins_ended_total', 'Logins ended by a call; others lapse', 'reason');
+  readonly #loginRefreshes = this.#make.counter('login_refreshes_total', 'Refresh tokens presented', 'result');
+  readonly #tickets = this.#make.counter('tickets_total', 'Tickets for upgrades', 'event');
+  readonly #upstreamRefreshes = this.#make.counter(
+    'upstream_refreshes_total',
+    'Requests to upstream providers',
+    'result',
+  );
+  readonly #upstreamSeconds = this.#make.histogram(
     'upstream_refresh_duration_seconds',
     'How long a request to an upstream provider took',
   );
-  readonly #liveLogins = this.#gauge('live_logins', 'Logins with connections on this node');
-  readonly #controlLag = this.#gauge('control_log_lag_seconds', 'How long ago revocations were last read');
-  readonly #frames = this.#counter('frames_received_total', 'Frames from clients');
-  readonly #rateLimited = this.#counter('rate_limited_frames_total', 'Frames answered rate_limited');
-  readonly #slow = this.#counter('slow_consumers_total', 'Connections closed because they did not read');
-  readonly #refused = this.#counter('refused_upgrades_total', 'Upgrades that gave no connection', 'reason');
-  readonly #closes = this.#counter('closes_total', 'Closed connections', 'code');
+  readonly #liveLogins = this.#make.gauge('live_logins', 'Logins with connections on this node');
+  readonly #controlLag = this.#make.gauge('control_log_lag_seconds', 'How long ago revocations were last read', {
+    aggregator: 'max',
+  });
+  readonly #frames = this.#make.counter('frames_received_total', 'Frames from clients');
+  readonly #rateLimited = this.#make.counter('rate_limited_frames_total', 'Frames answered rate_limited');
+  readonly #slow = this.#make.counter('slow_consumers_total', 'Connections closed because they did not read');
+  readonly #refused = this.#make.counter('refused_upgrades_total', 'Upgrades that gave no connection', 'reason');
+  readonly #closes = this.#make.counter('closes_total', 'Closed connections', 'code');
 
-  constructor() {
-    collectDefaultMetrics({ register: this.registry });
-    for (const name of MISNAMED) this.registry.removeSingleMetric(name);
-  }
+  /** What happens with every message since the last reading: a counter takes longer than all else that is done for it. */
+  #tally = { frames: 0, owner: 0, application: 0 };
 
   get contentType(): string {
     return this.registry.contentType;
+  }
+
+  /** @param report brings gauges up to date; runs before each reading, also by prom-client for the sum of all workers */
+  onRead(report: () => void): void {
+    this.#reports.push(report);
   }
 
   render(): Promise<string> {
@@ -91,7 +133,8 @@ export class Metrics {
 
   reclaimed(result: string, durationMs: number): void {
     this.#reclaims.inc({ result });
-    this.#reclaimSeconds.observe(durationMs / 1000);
+    // A forged token never gets as far as the store.
+    if (result !== 'invalid') this.#reclaimSeconds.observe(durationMs / 1000);
   }
 
   fenced(by: 'lease' | 'store'): void {
@@ -112,7 +155,7 @@ export class Metrics {
   }
 
   published(source: 'owner' | 'application', count: number): void {
-    this.#published.inc({ source }, count);
+    this.#tally[source] += count;
   }
 
   messageRefused(code: string): void {
@@ -154,6 +197,8 @@ export class Metrics {
 
   eventRetried(type: string): void {
     this.#events.inc({ type, outcome: 'retried' });
+    // So that the first that is given up shows as an increase.
+    this.#events.inc({ type, outcome: 'buried' }, 0);
   }
 
   eventBuried(type: string): void {
@@ -179,7 +224,8 @@ export class Metrics {
   }
 
   probe(ok: boolean): void {
-    if (!ok) this.#probes.inc();
+    if (ok) this.node.probed();
+    else this.#probes.inc();
   }
 
   loginCreated(): void {
@@ -217,7 +263,7 @@ export class Metrics {
   }
 
   frameReceived(): void {
-    this.#frames.inc();
+    this.#tally.frames += 1;
   }
 
   rateLimited(): void {
@@ -232,21 +278,11 @@ export class Metrics {
     this.#closes.inc({ code: OWN_SERIES.has(code) ? String(code) : 'other' });
   }
 
-  #counter(name: string, help: string, ...labelNames: string[]): Counter {
-    return new Counter({ name: `holdfast_${name}`, help, labelNames, registers: [this.registry] });
-  }
-
-  #gauge(name: string, help: string, ...labelNames: string[]): Gauge {
-    return new Gauge({ name: `holdfast_${name}`, help, labelNames, registers: [this.registry] });
-  }
-
-  #histogram(name: string, help: string, ...labelNames: string[]): Histogram {
-    return new Histogram({
-      name: `holdfast_${name}`,
-      help,
-      labelNames,
-      buckets: SECONDS,
-      registers: [this.registry],
-    });
+  #countTally(): void {
+    const { frames, owner, application } = this.#tally;
+    this.#tally = { frames: 0, owner: 0, application: 0 };
+    this.#frames.inc(frames);
+    this.#published.inc({ source: 'owner' }, owner);
+    this.#published.inc({ source: 'application' }, application);
   }
 }

@@ -95,12 +95,11 @@ export function decodeFrame(text: string): Decoded {
   const type = own(frame, 'type');
   if (typeof type !== 'string' || !TYPE.test(type)) return malformed('The frame has no valid type');
   const decoder = DECODERS.get(type);
-  const context = echoed(frame);
   if (decoder === undefined) {
     const error = {
       code: 'unsupported_type' as const,
       message: `This node does not know the type ${type}`,
-      ...context,
+      ...echoed(frame),
     };
     return { ok: false, error, counts: false };
   }
@@ -111,7 +110,7 @@ export function decodeFrame(text: string): Decoded {
     const { message, field } = error;
     return {
       ok: false,
-      error: { code: 'invalid_field', message, ...present('field', field), ...context },
+      error: { code: 'invalid_field', message, ...present('field', field), ...echoed(frame) },
       counts: true,
     };
   }

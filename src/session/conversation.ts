@@ -1,12 +1,12 @@
 import { sha256 } from '../crypto/hash.js';
 import { HoldfastError } from '../protocol/errors.js';
-import type { HistoryPage, NewMessage, Published, PublishResult } from '../protocol/http.js';
+import type { HistoryPage, NewMessage, PublishResult } from '../protocol/http.js';
 import type { ClientMessage, Payload } from '../protocol/messages.js';
 import { callerOf } from './access.js';
 import type { Lease } from './leases.js';
 import { messageTail, payloadText, storedMessage } from './message-frame.js';
 import type { HistoryRange, ItemResult, MessageItem } from './message-ports.js';
-import { MessageWriter } from './message-writer.js';
+import { MessageWriter, type Written } from './message-writer.js';
 import { confirmedLease, OwnerChanges } from './owner-changes.js';
 import type { SignalNotice } from './ports.js';
 import { idempotencyOf, publicationOf } from './publication.js';
@@ -16,6 +16,7 @@ import type { SessionNode } from './session-node.js';
 import type { Subscriber } from './subscriber.js';
 
 type Send = Extract<ClientMessage, { type: 'send' }>;
+type Idempotency = ReturnType<typeof idempotencyOf>;
 type Signal = Extract<ClientMessage, { type: 'signal' }>;
 
 /** What is said in sessions: by their owners, by watchers to the owner, and by the application. */
@@ -42,14 +43,16 @@ export class Conversation {
   async send(subscriber: Subscriber, message: Send): Promise<void> {
     const { id, session_id: sessionId } = message;
     try {
-      await this.#require(subscriber, 'send', sessionId);
-      const repeats =
-        message.idempotency_key !== undefined && this.#node.leases.of(sessionId, subscriber) === undefined;
-      const { offset, ownerEpoch } = repeats
-        ? await this.#repeat(subscriber, message)
-        : await this.#sendAs(confirmedLease(this.#node, subscriber, sessionId), message);
+      const asking = this.#require(subscriber, 'send', sessionId);
+      if (asking !== undefined) await asking;
+      const lease = this.#leaseFor(subscriber, message);
+      const offset =
+        lease === undefined
+          ? await this.#repeat(subscriber, message)
+          : this.#accepted(await this.#sendAs(lease, message), 'owner');
+      const ownerEpoch = lease?.epoch ?? this.#node.hub.get(sessionId)?.view?.epoch ?? 0;
       const ack = { type: 'send_ack', session_id: sessionId, offset, owner_epoch: ownerEpoch } as const;
-      subscriber.send({ ...ack, ...(id !== undefined && { id }) });
+      subscriber.send(id === undefined ? ack : { ...ack, id });
     } catch (error) {
       this.#countRefusal(error);
       throw error;
@@ -64,7 +67,8 @@ export class Conversation {
   async signal(subscriber: Subscriber, message: Signal): Promise<void> {
     const { id, session_id: sessionId } = message;
     try {
-      await this.#require(subscriber, 'signal', sessionId);
+      const asking = this.#require(subscriber, 'signal', sessionId);
+      if (asking !== undefined) await asking;
       const payload = payloadOf(message);
       this.#measure(sessionId, payloadText(payload));
       const { bus, application, telemetry } = this.#node.deps;
@@ -96,14 +100,7 @@ export class Conversation {
 
   /** Publishes for the application. Never rejects: what becomes of each message is in its result. */
   publish(messages: readonly (NewMessage & { session_id: string })[]): Promise<PublishResult[]> {
-    return Promise.all(
-      messages.map((message) =>
-        this.#publish(message).catch((error: unknown) => {
-          this.#countRefusal(error);
-          return { session_id: message.session_id, error: this.#problem(error) };
-        }),
-      ),
-    );
+    return Promise.all(messages.map((message) => this.#publish(message)));
   }
 
   /** @param limit 1 to 1,000 @throws HoldfastError `store_unavailable` */
@@ -143,22 +140,29 @@ export class Conversation {
     await this.#node.deps.messages.remove(sessionId);
   }
 
-  async #require(subscriber: Subscriber, right: Right, sessionId: string): Promise<void> {
+  /** @returns undefined where it is known already: most messages wait for nothing but the store */
+  #require(subscriber: Subscriber, right: Right, sessionId: string): Promise<void> | undefined {
     const { access } = this.#node;
     if (!this.#node.follows(subscriber, sessionId)) {
       throw new HoldfastError('not_subscribed', 'subscribe to the session first');
     }
-    if (access.allows(subscriber, right, sessionId)) return;
-    await access.ensure(subscriber, sessionId, right);
-    if (access.allows(subscriber, right, sessionId)) return;
-    throw noRightTo(right);
+    if (access.allows(subscriber, right, sessionId)) return undefined;
+    return access.ensure(subscriber, sessionId, right).then(() => {
+      if (!access.allows(subscriber, right, sessionId)) throw noRightTo(right);
+    });
+  }
+
+  /** @returns undefined for a message that can only be a repeat */
+  #leaseFor(subscriber: Subscriber, { session_id: sessionId, idempotency_key: key }: Send): Lease | undefined {
+    if (key !== undefined && this.#node.leases.of(sessionId, subscriber) === undefined) return undefined;
+    return confirmedLease(this.#node, subscriber, sessionId);
   }
 
   /**
    * A message under a key, of a connection that does not own the session. It may have been stored while that one, or
    * one before it, did, and only the answer was lost (M2).
    */
-  async #repeat(subscriber: Subscriber, message: Send): Promise<{ offset: number; ownerEpoch: number }> {
+  async #repeat(subscriber: Subscriber, message: Send): Promise<number> {
     const { session_id: sessionId, idempotency_key: key } = message;
     const tail = payloadText(payloadOf(message));
     const bytes = this.#measure(sessionId, tail);
@@ -168,37 +172,41 @@ export class Conversation {
     const item: MessageItem = { tail, ephemeral: false, owner, ...(idempotency !== undefined && { idempotency }) };
     const { item: known } = await this.#writer.append(sessionId, item, bytes);
     if (!('offset' in known)) throw new HoldfastError(known.result, REFUSALS[known.result]);
-    return { offset: known.offset, ownerEpoch: this.#node.hub.get(sessionId)?.view?.epoch ?? 0 };
+    return known.offset;
   }
 
-  async #sendAs(lease: Lease, message: Send): Promise<{ offset: number; ownerEpoch: number }> {
+  #sendAs(lease: Lease, message: Send): Promise<Written> {
     const { deps } = this.#node;
-    const { sessionId, subscriber, connectionId, epoch } = lease;
-    const { exposePrincipals, asks, sendsPerSecond } = deps.settingsOf(sessionId);
-    const sent = payloadOf(message);
-    const sentText = payloadText(sent);
-    const about = { ownerEpoch: epoch, principal: exposePrincipals ? subscriber.principal : undefined };
-    let tail = messageTail(about, sentText);
-    let bytes = this.#measure(sessionId, tail);
+    const { sessionId, subscriber } = lease;
+    const { asks, sendsPerSecond } = deps.settingsOf(sessionId);
+    const text = payloadText(message);
+    const tail = this.#tailOf(lease, text);
+    const bytes = this.#measure(sessionId, tail);
     const retryAfterMs = sendsPerSecond > 0 ? this.#quota.take(sessionId, sendsPerSecond, deps.clock.monotonicMs()) : 0;
     if (retryAfterMs > 0) throw new HoldfastError('rate_limited', 'the owner sends too much', { retryAfterMs });
-    const idempotency = idempotencyOf(message.idempotency_key, sentText, 'send', sessionId, subscriber.principal);
-    if (asks.message) {
-      const { idempotency_key: key } = message;
-      // Of the payload too: whoever remembers an answer by it must not give that for a message that nobody has seen.
-      const requestId =
-        key === undefined ? crypto.randomUUID() : sha256('asked', sessionId, subscriber.principal, key, sentText);
-      tail = messageTail(about, payloadText(await this.#accepted(lease, sent, requestId)));
-      bytes = this.#measure(sessionId, tail);
-    }
-    const owner = { connectionId, epoch };
-    const item: MessageItem = { tail, ephemeral: false, owner, ...(idempotency !== undefined && { idempotency }) };
-    const { offset } = await this.#write(sessionId, item, bytes, 'owner');
-    return { offset, ownerEpoch: epoch };
+    const idempotency = idempotencyOf(message.idempotency_key, text, 'send', sessionId, subscriber.principal);
+    if (asks.message) return this.#sendAccepted(lease, message, text, idempotency);
+    return this.#writer.append(sessionId, itemOf(lease, tail, idempotency), bytes);
+  }
+
+  /** As the application wants it. */
+  async #sendAccepted(lease: Lease, message: Send, text: string, idempotency: Idempotency): Promise<Written> {
+    const { sessionId, subscriber } = lease;
+    const { idempotency_key: key } = message;
+    // Of the payload too: whoever remembers an answer by it must not give that for a message that nobody has seen.
+    const requestId =
+      key === undefined ? crypto.randomUUID() : sha256('asked', sessionId, subscriber.principal, key, text);
+    const tail = this.#tailOf(lease, payloadText(await this.#ask(lease, payloadOf(message), requestId)));
+    return this.#writer.append(sessionId, itemOf(lease, tail, idempotency), this.#measure(sessionId, tail));
+  }
+
+  #tailOf({ sessionId, subscriber, epoch: ownerEpoch }: Lease, text: string): string {
+    const { exposePrincipals } = this.#node.deps.settingsOf(sessionId);
+    return messageTail({ ownerEpoch, principal: exposePrincipals ? subscriber.principal : undefined }, text);
   }
 
   /** What the application makes of an owner's message. One question of a connection at a time, so that order is kept. */
-  async #accepted(lease: Lease, payload: Payload, requestId: string): Promise<Payload> {
+  async #ask(lease: Lease, payload: Payload, requestId: string): Promise<Payload> {
     const { sessionId, subscriber, epoch: ownerEpoch } = lease;
     const ask = async () => {
       this.#requireStill(lease);
@@ -221,23 +229,29 @@ export class Conversation {
     if (!this.#node.access.allows(subscriber, 'send', sessionId)) throw noRightTo('send');
   }
 
-  async #publish(message: NewMessage & { session_id: string }): Promise<Published> {
+  async #publish(message: NewMessage & { session_id: string }): Promise<PublishResult> {
     const { session_id: sessionId } = message;
-    const item = publicationOf(sessionId, message, payloadOf(message));
-    const bytes = this.#measure(sessionId, item.tail);
-    const { offset, epoch, duplicate } = await this.#write(sessionId, item, bytes, 'application');
-    return { session_id: sessionId, offset, epoch, ...(duplicate && { duplicate }) };
+    try {
+      const item = publicationOf(sessionId, message, message);
+      const written = await this.#writer.append(sessionId, item, this.#measure(sessionId, item.tail));
+      const offset = this.#accepted(written, 'application');
+      const published = { session_id: sessionId, offset, epoch: written.epoch };
+      return written.item.result === 'duplicate' ? { ...published, duplicate: true } : published;
+    } catch (error) {
+      this.#countRefusal(error);
+      return { session_id: sessionId, error: this.#problem(error) };
+    }
   }
 
-  async #write(sessionId: string, item: MessageItem, bytes: number, source: 'owner' | 'application') {
+  /** @returns its offset @throws HoldfastError why it was refused */
+  #accepted({ item }: Written, source: 'owner' | 'application'): number {
     const { telemetry } = this.#node.deps;
-    const { item: written, epoch } = await this.#writer.append(sessionId, item, bytes);
-    if (!('offset' in written)) {
-      if (written.result === 'not_owner') telemetry.fenced('store');
-      throw new HoldfastError(written.result, REFUSALS[written.result]);
+    if (!('offset' in item)) {
+      if (item.result === 'not_owner') telemetry.fenced('store');
+      throw new HoldfastError(item.result, REFUSALS[item.result]);
     }
-    if (written.result === 'accepted') telemetry.published(source, 1);
-    return { offset: written.offset, epoch, duplicate: written.result === 'duplicate' };
+    if (item.result === 'accepted') telemetry.published(source, 1);
+    return item.offset;
   }
 
   /** @returns the tail's bytes, UTF-8 @throws HoldfastError `message_too_large` */
@@ -268,6 +282,11 @@ const REFUSALS: Readonly<Record<Refusal, string>> = {
   idempotency_conflict: 'the idempotency key belongs to another message',
   history_full: 'the history has no room for the message',
 };
+
+function itemOf({ connectionId, epoch }: Lease, tail: string, idempotency: Idempotency): MessageItem {
+  const item = { tail, ephemeral: false, owner: { connectionId, epoch } };
+  return idempotency === undefined ? item : { ...item, idempotency };
+}
 
 function noRightTo(right: Right): HoldfastError {
   return new HoldfastError('forbidden', `no right to ${right} in this session`);

@@ -6,8 +6,8 @@ export interface MessageFrame {
   compressed: Buffer | undefined;
 }
 
-/** Of one write: small enough that a slow consumer is noticed soon. */
-export const MAX_WRITE_BYTES = 65_536;
+/** Of one write: small enough that a slow consumer is noticed soon, and a busy turn of 200 small messages is one. */
+export const MAX_WRITE_BYTES = 131_072;
 
 export interface FanOutOptions {
   /** Unsent bytes beyond which a subscriber gets nothing more. */
@@ -23,6 +23,8 @@ export interface FanOutOptions {
  */
 export class FanOut {
   readonly #options: FanOutOptions;
+  /** Of one write: who is not behind has no more than twice `lagBytes` to take after it. */
+  readonly #maxBytes: number;
   readonly #live = new Set<Subscriber>();
   #waiting: MessageFrame[] = [];
   #waitingBytes = 0;
@@ -33,6 +35,7 @@ export class FanOut {
 
   constructor(options: FanOutOptions) {
     this.#options = options;
+    this.#maxBytes = Math.min(MAX_WRITE_BYTES, options.lagBytes);
   }
 
   get live(): ReadonlySet<Subscriber> {
@@ -54,7 +57,7 @@ export class FanOut {
 
   /** @param offset the stream's, with this message */
   push(frame: MessageFrame, offset: number): void {
-    if (this.#waitingBytes + frame.plain.length > MAX_WRITE_BYTES) this.flush();
+    if (this.#waitingBytes + frame.plain.length > this.#maxBytes) this.flush();
     this.#offset = offset;
     this.#waiting.push(frame);
     this.#waitingBytes += frame.plain.length;

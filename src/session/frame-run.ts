@@ -1,4 +1,7 @@
-import { joined, MAX_WRITE_BYTES, type MessageFrame } from './fan-out.js';
+import { joined, type MessageFrame } from './fan-out.js';
+
+/** Of one write: who is behind is given little at a time, since it may be slow. */
+const MAX_CHUNK_BYTES = 65_536;
 
 /** Some messages that follow each other, as one write. */
 export interface Chunk {
@@ -65,7 +68,7 @@ export class FrameRun {
     let end = start;
     let bytes = 0;
     do bytes += this.#frames[end++]?.plain.length ?? 0;
-    while (end < this.#frames.length && bytes + (this.#frames[end]?.plain.length ?? 0) <= MAX_WRITE_BYTES);
+    while (end < this.#frames.length && bytes + (this.#frames[end]?.plain.length ?? 0) <= MAX_CHUNK_BYTES);
     const count = end - start;
     const last = this.#last;
     if (last?.offset === offset && last.compressed === compressed && last.chunk.count === count) return last.chunk;

@@ -202,11 +202,21 @@ export class Sessions {
     return this.#changes.removeSubscriptions(sessionId, target);
   }
 
-  /** Tells the telemetry how many sessions and leases there are here now. */
-  report(): void {
+  /** Sessions with subscribers here, by state as this node knows it. */
+  counts(): { free: number; owned: number; held: number } {
     const counts = { free: 0, owned: 0, held: 0 };
     for (const { view } of this.#node.hub.channels.values()) counts[view?.state ?? 'free']++;
-    this.#node.deps.telemetry.counts(counts, this.#node.leases.size);
+    return counts;
+  }
+
+  /** Leases that this node renews. */
+  get leases(): number {
+    return this.#node.leases.size;
+  }
+
+  /** Tells the telemetry how many sessions and leases there are here now. */
+  report(): void {
+    this.#node.deps.telemetry.counts(this.counts(), this.leases);
   }
 
   start(): void {

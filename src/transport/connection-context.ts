@@ -6,7 +6,7 @@ import type { SessionsApi } from './sessions-api.js';
 import type { TransportTelemetry } from './telemetry.js';
 import type { TimerWheel } from './timer-wheel.js';
 import type { BucketLimits } from './token-bucket.js';
-import type { TurnCork } from './turn-cork.js';
+import type { TurnWrites } from './turn-writes.js';
 
 /** Bounds of one connection. */
 export interface ConnectionLimits {
@@ -29,6 +29,8 @@ export interface ConnectionLimits {
   pongTimeoutMs: number;
   /** How long past its end a credential may still be renewed. */
   renewalMarginMs: number;
+  /** After how long a connection is sent elsewhere, give or take a tenth; 0: never. */
+  maxAgeMs: number;
 }
 
 /** What all connections of a node share. */
@@ -37,7 +39,7 @@ export interface ConnectionContext {
   sessions: SessionsApi;
   limits: ConnectionLimits;
   wheel: TimerWheel;
-  turnCork: TurnCork;
+  turnWrites: Pick<TurnWrites, 'has' | 'add' | 'flush'>;
   /** Of the frames with messages that wait or are under way. */
   pending: { bytes: number };
   /** What is to be done for connections that are gone. */
@@ -45,6 +47,8 @@ export interface ConnectionContext {
   clock: Clock;
   log: Log;
   telemetry: TransportTelemetry;
+  /** The connection is as old as it may get: it is to leave. */
+  onAged(connection: Connection): void;
   /** The socket is closed and gone. */
   onGone(connection: Connection): void;
 }

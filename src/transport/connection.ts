@@ -11,16 +11,19 @@ import type { AddressSlot } from './addresses.js';
 import type { Identity } from './authenticate.js';
 import type { ConnectionContext } from './connection-context.js';
 import { Drained } from './drained.js';
-import { textFrame } from './frame.js';
 import { Inbox } from './inbox.js';
 import type { LiveCredential } from './live-credential.js';
 import { NO_SLOT, type WheelItem } from './timer-wheel.js';
+import type { TurnWriter } from './turn-writes.js';
 
 /** The upgraded TCP or TLS stream. Heartbeats look at what it read: any inbound byte is a sign of life. */
-type Stream = Pick<Socket, 'bytesRead' | 'cork' | 'uncork' | 'write' | 'writableCorked' | 'writableLength'>;
+type Stream = Pick<Socket, 'bytesRead' | 'cork' | 'uncork' | 'write' | 'writableLength'>;
 
 /** How long a connection that leaves waits for a store that is away. */
 const LEAVE_PATIENCE_MS = 1_000;
+
+/** Connections that were made together do not leave together. */
+const AGE_SPREAD = 0.1;
 
 /** Whoever says so, the node or the client: what such a connection owned is not held for it. */
 function endsLogin(code: number): boolean {
@@ -45,7 +48,7 @@ function onClose(this: WebSocket, code: number, reason: Buffer): void {
 }
 
 /** One WebSocket. An idle one owns no timer, no map and no closure. */
-export class Connection implements Subscriber, WheelItem {
+export class Connection implements Subscriber, WheelItem, TurnWriter {
   readonly id: string;
   readonly anonymous: boolean;
   readonly compresses: boolean;
@@ -67,6 +70,7 @@ export class Connection implements Subscriber, WheelItem {
   #bytesRead = 0;
   #awaitingPong = false;
   #heartbeatAtMs: number;
+  readonly #agedAtMs: number;
 
   constructor(
     id: string,
@@ -89,6 +93,9 @@ export class Connection implements Subscriber, WheelItem {
     this.#openedAtMs = context.clock.monotonicMs();
     // Not all after the same time, or a storm of connections would come back as a storm of pings.
     this.#heartbeatAtMs = this.#openedAtMs + equalJitterMs(context.limits.pingIntervalMs);
+    const { maxAgeMs } = context.limits;
+    const age = maxAgeMs * (1 - AGE_SPREAD + 2 * AGE_SPREAD * Math.random());
+    this.#agedAtMs = maxAgeMs === 0 ? Number.POSITIVE_INFINITY : this.#openedAtMs + age;
     socket.connection = this;
     socket.on('message', onMessage);
     socket.on('error', onError);
@@ -158,20 +165,25 @@ export class Connection implements Subscriber, WheelItem {
   }
 
   send(message: ServerMessage): void {
-    if (this.#open) this.sendFrame(textFrame(encode(message)));
+    if (this.#open) this.#context.turnWrites.add(this, encode(message));
   }
 
   sendFrame(frame: Buffer): void {
-    this.#context.turnCork.cork(this.#stream);
-    this.#write(frame);
+    if (this.#open) this.#context.turnWrites.add(this, frame);
   }
 
   sendFrames(frames: Buffer): void {
-    this.#write(frames);
+    const { turnWrites } = this.#context;
+    if (!turnWrites.has(this)) return this.writeNow(frames);
+    // What was gathered goes first, and in the same system call.
+    this.#stream.cork();
+    turnWrites.flush(this);
+    this.writeNow(frames);
     this.#stream.uncork();
   }
 
-  #write(frames: Buffer): void {
+  /** For `TurnWrites`. */
+  writeNow(frames: Buffer): void {
     // After the close frame, which ws sends by itself when the peer closes, nothing may follow (RFC 6455 section 5.5.1).
     if (!this.#open || this.#socket.readyState !== WebSocket.OPEN) return;
     // All data frames are written here and ws only writes control frames, so it keeps nothing back.
@@ -187,12 +199,13 @@ export class Connection implements Subscriber, WheelItem {
   }
 
   /** Says when to come back, before a close with `restart`. */
-  hint(afterMs: number, jitterMs: number): void {
-    this.send({ type: 'reconnect', after_ms: afterMs, jitter_ms: jitterMs, reason: 'drain' });
+  hint(afterMs: number, jitterMs: number, reason: 'drain' | 'rebalance'): void {
+    this.send({ type: 'reconnect', after_ms: afterMs, jitter_ms: jitterMs, reason });
   }
 
   /** Closes for a restart, where possible after the leases are held for `holdMs`. */
   async leave(holdMs: number): Promise<void> {
+    this.#context.turnWrites.flush(this);
     if (!this.#open) return;
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise((resolve) => {
@@ -204,6 +217,7 @@ export class Connection implements Subscriber, WheelItem {
   }
 
   close(reason: CloseReason): void {
+    this.#context.turnWrites.flush(this);
     if (!this.#open) return;
     const code = CLOSE_CODES[reason];
     void this.#detach({ release: endsLogin(code) });
@@ -215,11 +229,13 @@ export class Connection implements Subscriber, WheelItem {
     this.#socket.terminate();
   }
 
-  /** Checks the credential's end and the heartbeat; the wheel's callback. */
+  /** Checks the credential's end, the age and the heartbeat; the wheel's callback. */
   wake(): number {
-    const { clock } = this.#context;
+    const { clock, onAged } = this.#context;
+    const nowMs = clock.monotonicMs();
     const delayMs = this.#credential === undefined ? Number.POSITIVE_INFINITY : this.#checkCredential(this.#credential);
-    return this.#open ? Math.min(delayMs, this.#heartbeat(clock.monotonicMs())) : 0;
+    if (this.#open && nowMs >= this.#agedAtMs) onAged(this);
+    return this.#open ? Math.min(delayMs, this.#agedAtMs - nowMs, this.#heartbeat(nowMs)) : 0;
   }
 
   receive(data: Buffer, isBinary: boolean): void {

@@ -14,28 +14,57 @@ const LONG = 127;
 const FLUSH_MARK_BYTES = 4;
 const FLUSHED = { finishFlush: constants.Z_SYNC_FLUSH } as const;
 
-/** A frame, unfragmented and unmasked as servers send them, whose last `bytes` are still to be filled in. */
-function emptyFrame(opening: number, bytes: number): Buffer {
-  const start = bytes <= MAX_SHORT ? 2 : bytes <= MAX_MEDIUM ? 4 : 10;
-  const frame = Buffer.allocUnsafe(start + bytes);
-  frame[0] = opening;
+function headerBytes(bytes: number): number {
+  return bytes <= MAX_SHORT ? 2 : bytes <= MAX_MEDIUM ? 4 : 10;
+}
+
+/**
+ * Begins a frame, unfragmented and unmasked as servers send them.
+ * @returns where its payload of `bytes` is to be written
+ */
+function writeHeader(target: Buffer, at: number, opening: number, bytes: number): number {
+  target[at] = opening;
   if (bytes <= MAX_SHORT) {
-    frame[1] = bytes;
+    target[at + 1] = bytes;
   } else if (bytes <= MAX_MEDIUM) {
-    frame[1] = MEDIUM;
-    frame.writeUInt16BE(bytes, 2);
+    target[at + 1] = MEDIUM;
+    target.writeUInt16BE(bytes, at + 2);
   } else {
-    frame[1] = LONG;
-    frame.writeBigUInt64BE(BigInt(bytes), 2);
+    target[at + 1] = LONG;
+    target.writeBigUInt64BE(BigInt(bytes), at + 2);
   }
+  return at + headerBytes(bytes);
+}
+
+/** A frame whose last `bytes` are still to be filled in. */
+function emptyFrame(opening: number, bytes: number): Buffer {
+  const frame = Buffer.allocUnsafe(headerBytes(bytes) + bytes);
+  writeHeader(frame, 0, opening, bytes);
   return frame;
 }
 
 export function textFrame(payload: string): Buffer {
-  const bytes = Buffer.byteLength(payload);
-  const frame = emptyFrame(FINAL_TEXT, bytes);
-  frame.write(payload, frame.length - bytes);
-  return frame;
+  return joinedFrames([payload]);
+}
+
+/** One buffer of several frames: those of texts, and ones that are ready. */
+export function joinedFrames(parts: readonly (string | Buffer)[]): Buffer {
+  let total = 0;
+  const sizes = parts.map((part) => {
+    const bytes = typeof part === 'string' ? Buffer.byteLength(part) : part.length;
+    total += typeof part === 'string' ? headerBytes(bytes) + bytes : bytes;
+    return bytes;
+  });
+  const frames = Buffer.allocUnsafe(total);
+  let at = 0;
+  for (const [index, part] of parts.entries()) {
+    if (typeof part !== 'string') at += part.copy(frames, at);
+    else {
+      at = writeHeader(frames, at, FINAL_TEXT, sizes[index] ?? 0);
+      at += frames.write(part, at);
+    }
+  }
+  return frames;
 }
 
 /** @param compressAboveBytes payloads that are longer may be compressed; 0: none are */

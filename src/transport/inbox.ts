@@ -25,6 +25,12 @@ export interface Echo {
   session_id?: string | undefined;
 }
 
+interface Request extends Echo {
+  shared: boolean;
+  work: () => Promise<void>;
+  bytes: number;
+}
+
 export class Inbox {
   readonly #connection: Connection;
   readonly #context: ConnectionContext;
@@ -36,7 +42,7 @@ export class Inbox {
   /** Of the frame in hand. */
   #frameBytes = 0;
   /** Of each session that has requests pending, and of none. */
-  readonly #lines = new Map<string | undefined, RequestLine>();
+  readonly #lines = new Map<string | undefined, RequestLine<Request>>();
 
   constructor(connection: Connection, context: ConnectionContext) {
     this.#connection = connection;
@@ -69,7 +75,7 @@ export class Inbox {
    * wait. An error that `work` throws is sent as the answer.
    */
   enqueue(sessionId: string | undefined, id: string | undefined, work: () => Promise<void>): void {
-    this.#enqueue({ id, session_id: sessionId }, work, false, 0);
+    this.#enqueue({ id, session_id: sessionId, shared: false, work, bytes: 0 });
   }
 
   /**
@@ -77,7 +83,7 @@ export class Inbox {
    * their order.
    */
   enqueueShared(sessionId: string, id: string | undefined, work: () => Promise<void>): void {
-    this.#enqueue({ id, session_id: sessionId }, work, true, this.#frameBytes);
+    this.#enqueue({ id, session_id: sessionId, shared: true, work, bytes: this.#frameBytes });
   }
 
   /** @throws HoldfastError `too_many_subscriptions` */
@@ -100,14 +106,14 @@ export class Inbox {
     });
   }
 
-  #enqueue(echo: Echo, work: () => Promise<void>, shared: boolean, bytes: number): void {
-    if (this.#pending >= this.#context.limits.maxPendingRequests || !this.#hasRoom(bytes)) {
-      this.fail(new HoldfastError('rate_limited', 'Too many requests are pending', { retryAfterMs: 100 }), echo);
+  #enqueue(request: Request): void {
+    if (this.#pending >= this.#context.limits.maxPendingRequests || !this.#hasRoom(request.bytes)) {
+      this.fail(new HoldfastError('rate_limited', 'Too many requests are pending', { retryAfterMs: 100 }), request);
       return;
     }
     this.#pending += 1;
-    this.#count(bytes);
-    this.#lineOf(echo.session_id).add({ shared, perform: () => this.#perform(echo, work, bytes) });
+    this.#count(request.bytes);
+    this.#lineOf(request.session_id).add(request);
   }
 
   /** One alone is as large as a frame may be. */
@@ -121,12 +127,14 @@ export class Inbox {
     this.#context.pending.bytes += bytes;
   }
 
-  #lineOf(sessionId: string | undefined): RequestLine {
-    let line = this.#lines.get(sessionId);
-    if (line === undefined) {
-      line = new RequestLine(() => this.#lines.delete(sessionId));
-      this.#lines.set(sessionId, line);
-    }
+  #lineOf(sessionId: string | undefined): RequestLine<Request> {
+    const known = this.#lines.get(sessionId);
+    if (known !== undefined) return known;
+    const line = new RequestLine<Request>(
+      (request) => void this.#perform(request, line),
+      () => this.#lines.delete(sessionId),
+    );
+    this.#lines.set(sessionId, line);
     return line;
   }
 
@@ -170,19 +178,20 @@ export class Inbox {
     this.fail(new HoldfastError('rate_limited', 'Too many frames', { retryAfterMs }), { id: message.id, session_id });
   }
 
-  async #perform(echo: Echo, work: () => Promise<void>, bytes: number): Promise<void> {
+  async #perform(request: Request, line: RequestLine<Request>): Promise<void> {
     try {
-      if (this.#connection.open) await work();
+      if (this.#connection.open) await request.work();
     } catch (error) {
       if (error instanceof HoldfastError) {
-        this.fail(error, echo);
+        this.fail(error, request);
         return;
       }
       this.#context.log.error({ error, connection: this.#connection.id }, 'request failed unexpectedly');
-      this.fail(new HoldfastError('internal', 'The node failed to handle this'), echo);
+      this.fail(new HoldfastError('internal', 'The node failed to handle this'), request);
     } finally {
       this.#pending -= 1;
-      this.#count(-bytes);
+      this.#count(-request.bytes);
+      line.ended();
     }
   }
 }

@@ -1,27 +1,34 @@
-/** A request that waits for its turn or is under way. */
-export interface Request {
-  /** Whether it may run beside others of its kind; else it runs alone. */
-  shared: boolean;
-  /** Never rejects. */
-  perform(): Promise<void>;
-}
-
-/** The requests of one session over one connection. They start in their order, and those that may share run together. */
-export class RequestLine {
-  readonly #waiting: Request[] = [];
+/**
+ * The requests of one session over one connection. They start in their order, and those that may share run together;
+ * any other runs alone.
+ */
+export class RequestLine<R extends { readonly shared: boolean }> {
+  readonly #waiting: R[] = [];
+  readonly #start: (request: R) => void;
   readonly #onIdle: () => void;
   #running = 0;
   #alone = false;
 
-  /** @param onIdle nothing runs or waits any more */
-  constructor(onIdle: () => void) {
+  /**
+   * @param start must not throw, and call `ended` when the request is done, which may be at once
+   * @param onIdle nothing runs or waits any more
+   */
+  constructor(start: (request: R) => void, onIdle: () => void) {
+    this.#start = start;
     this.#onIdle = onIdle;
   }
 
   /** Starts it at once when nothing is in its way. */
-  add(request: Request): void {
+  add(request: R): void {
     this.#waiting.push(request);
     this.#startNext();
+  }
+
+  ended(): void {
+    this.#running -= 1;
+    this.#alone = false;
+    this.#startNext();
+    if (this.#running === 0 && this.#waiting.length === 0) this.#onIdle();
   }
 
   #startNext(): void {
@@ -30,12 +37,7 @@ export class RequestLine {
       this.#waiting.shift();
       this.#running += 1;
       this.#alone = !next.shared;
-      void next.perform().then(() => {
-        this.#running -= 1;
-        this.#alone = false;
-        this.#startNext();
-        if (this.#running === 0 && this.#waiting.length === 0) this.#onIdle();
-      });
+      this.#start(next);
     }
   }
 }

@@ -16,7 +16,7 @@ import type { PageMount } from './page.js';
 import type { SessionsApi } from './sessions-api.js';
 import type { TransportTelemetry } from './telemetry.js';
 import { TimerWheel } from './timer-wheel.js';
-import { TurnCork } from './turn-cork.js';
+import { TurnWrites } from './turn-writes.js';
 import { upgradeListener } from './upgrade.js';
 
 export interface GatewayServerOptions {
@@ -47,6 +47,8 @@ export interface GatewayServerOptions {
   page: readonly PageMount[];
   /** True while this node should get no more work. */
   overloaded(): boolean;
+  /** A connection is as old as it may get: it is to leave. */
+  onAged(connection: Connection): void;
   telemetry: TransportTelemetry;
   log: Log;
   clock?: Clock;
@@ -59,6 +61,7 @@ export interface GatewayServer {
   connections(): ReadonlySet<Connection>;
   /** From now on upgrades are answered 503 with Retry-After; what is open stays open. */
   refuseUpgrades(retryAfterMs: number): void;
+  acceptUpgrades(): void;
   /** Ends what is still open and stops listening. */
   close(): Promise<void>;
 }
@@ -92,7 +95,7 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
 
   function unavailable() {
     if (drainRetryMs !== undefined) {
-      const error = new HoldfastError('draining', 'This node is shutting down', { retryAfterMs: drainRetryMs });
+      const error = new HoldfastError('draining', 'This node is draining', { retryAfterMs: drainRetryMs });
       return { reason: 'draining', error } as const;
     }
     if (connections.size < options.maxConnections && !options.overloaded()) return undefined;
@@ -108,7 +111,7 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
     wheel,
     pending: { bytes: 0 },
     departures: new TurnQueue(),
-    turnCork: new TurnCork(),
+    turnWrites: new TurnWrites(),
     unavailable,
     refused,
     onOpen(connection) {
@@ -138,6 +141,9 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
     connections: () => connections,
     refuseUpgrades(retryAfterMs) {
       drainRetryMs = retryAfterMs;
+    },
+    acceptUpgrades() {
+      drainRetryMs = undefined;
     },
     async close() {
       wheel.stop();

@@ -17,6 +17,7 @@ export interface ChatElements {
 }
 
 const STOP = { kind: 'stop' };
+const OVERTAKEN: ReadonlySet<string> = new Set(['not_owner', 'stopped']);
 
 export class Chat {
   readonly #elements: ChatElements;
@@ -92,7 +93,9 @@ export class Chat {
   }
 
   #answer(): void {
-    this.#try(this.#agent.answer());
+    // An agent that lost the session in the middle of a word: the events say so already.
+    const isOver = (error: unknown) => error instanceof ClientError && OVERTAKEN.has(error.code);
+    this.#try(this.#agent.answer().catch((error: unknown) => (isOver(error) ? undefined : Promise.reject(error))));
   }
 
   #try(work: Promise<unknown>): void {

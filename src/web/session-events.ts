@@ -1,6 +1,8 @@
-import { type ClientError, isSubscribed, type Session } from '../client/index.js';
+import { type ClientError, isSubscribed, type Session, type SessionState } from '../client/index.js';
 import type { EventLog } from './event-log.js';
 import { REASONS } from './words.js';
+
+const owns = ({ name }: SessionState) => name === 'owner' || name === 'unconfirmed';
 
 /** Tells the log what happens to a session. */
 export function logSession(session: Session, log: EventLog, onProblem: (error: ClientError) => void): void {
@@ -8,7 +10,8 @@ export function logSession(session: Session, log: EventLog, onProblem: (error: C
     if (state.name === 'owner' && previous.name !== 'owner') {
       log.add(`You are the owner, epoch ${state.ownership.ownerEpoch}`, 'good');
     }
-    if (previous.name === 'owner' && isSubscribed(state)) log.add('You are no longer the owner');
+    if (owns(previous) && isSubscribed(state) && !owns(state)) log.add('You are no longer the owner');
+    if (state.name === 'unconfirmed') log.add('The node cannot be sure that you are the owner', 'problem');
   });
   session.on('ownership', ({ ownership, reason }) => {
     log.add(`Session ${ownership.state}: ${REASONS[reason] ?? reason} (rev ${ownership.rev})`);

@@ -63,14 +63,17 @@ function stopDetail(reason: Extract<SessionState, { name: 'stopped' }>['reason']
   const details = {
     unsubscribed: 'You left the session.',
     closed: 'The client was closed.',
-    gateway: asksForLogin(code)
-      ? 'The gateway takes only those who are logged in.'
-      : 'The gateway closed the connection for good.',
+    gateway: closeDetail(code),
     refused: 'The gateway refused the subscription.',
     removed: 'The application ended the subscription.',
     forbidden: 'You may no longer watch this session.',
   };
   return details[reason];
+}
+
+function closeDetail(code: number | undefined): string {
+  if (code === CLOSE_CODES.bad_credential) return 'The gateway takes only those who are logged in.';
+  return asksForLogin(code) ? 'Your login has ended. Log in again.' : 'The gateway closed the connection for good.';
 }
 
 export const REASONS: Record<OwnershipReason, string> = {

@@ -11,8 +11,8 @@ import { createLogin } from '../support/login-calls.js';
 import { freePorts } from '../support/ports.js';
 import { StrictProvider } from '../support/strict-provider.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
-import { type PageServer, servePage } from './cluster-page.js';
 import { Probe, type Told } from './cluster-probe.js';
+import { type PageServer, servePage } from './probe-server.js';
 
 const executablePath = findChromium();
 const isOptional = process.env['CI'] !== 'true';
@@ -47,17 +47,16 @@ export class World {
   readonly probes: Probe[] = [];
   /** Every answer of the login's routes, as `ticket 200`. */
   readonly calls: string[] = [];
+  readonly #rig: Rig;
   readonly #excuses: ((told: Told) => boolean)[] = [];
 
-  readonly #debuggingUrl: string;
-
-  private constructor({ cluster, browser, provider, network, debuggingUrl }: Rig, context: BrowserContext) {
+  private constructor(rig: Rig, context: BrowserContext) {
     this.context = context;
-    this.cluster = cluster;
-    this.browser = browser;
-    this.provider = provider;
-    this.network = network;
-    this.#debuggingUrl = debuggingUrl;
+    this.cluster = rig.cluster;
+    this.browser = rig.browser;
+    this.provider = rig.provider;
+    this.network = rig.network;
+    this.#rig = rig;
   }
 
   static async make(rig: Rig): Promise<World> {
@@ -71,11 +70,11 @@ export class World {
    * one that is visible cannot be frozen.
    */
   async withoutEmulation(use: (world: World) => Promise<void>): Promise<void> {
-    const browser = await chromium.connectOverCDP(this.#debuggingUrl, { noDefaults: true });
+    const browser = await chromium.connectOverCDP(this.#rig.debuggingUrl, { noDefaults: true });
     try {
       const [context] = browser.contexts();
       if (context === undefined) throw new Error('the browser has no context of its own');
-      const world = new World({ ...this, debuggingUrl: this.#debuggingUrl }, context);
+      const world = new World(this.#rig, context);
       await world.#listen(context);
       await use(world).finally(() => this.probes.push(...world.probes));
       for (const page of context.pages()) await page.close();
@@ -83,16 +82,6 @@ export class World {
     } finally {
       await browser.close();
     }
-  }
-
-  async #listen(context: BrowserContext): Promise<void> {
-    await context.exposeBinding('tell', ({ page }, told: Told) => {
-      this.probe(page).told.push(told);
-    });
-    context.on('response', (response) => {
-      const { pathname } = new URL(response.url());
-      if (pathname.startsWith('/v1/auth/')) this.calls.push(`${pathname.slice(9)} ${response.status()}`);
-    });
   }
 
   get origin(): string {
@@ -103,7 +92,7 @@ export class World {
   async address(sessionId: string, more: Record<string, string> = {}): Promise<string> {
     const upstream = { refresh_token: this.provider.issue() };
     const { login_code: code } = await createLogin(this.cluster.haproxy, { upstream });
-    return `${this.origin}/?${new URLSearchParams({ session: sessionId, code, ...more })}`;
+    return `${this.origin}/?${new URLSearchParams({ session: sessionId, code, ...more }).toString()}`;
   }
 
   /** A tab at that address. */
@@ -162,6 +151,16 @@ export class World {
   tell(): string {
     return [...this.probes.map((probe) => probe.tail()), this.calls.join(', ')].join('\n---\n');
   }
+
+  async #listen(context: BrowserContext): Promise<void> {
+    await context.exposeBinding('tell', ({ page }, told: Told) => {
+      this.probe(page).told.push(told);
+    });
+    context.on('response', (response) => {
+      const { pathname } = new URL(response.url());
+      if (pathname.startsWith('/v1/auth/')) this.calls.push(`${pathname.slice(9)} ${response.status()}`);
+    });
+  }
 }
 
 /**
@@ -199,11 +198,9 @@ export function describeInChromium(name: string, args: readonly string[], tests:
     beforeAll(async () => {
       const [port = 0] = await freePorts(1);
       debuggingUrl = `http://127.0.0.1:${port}`;
-      const chromiumArgs = [...CHROMIUM_ARGS, `--remote-debugging-port=${port}`];
-      const path = executablePath ?? '';
       browser = await chromium.launch({
-        executablePath: path,
-        args: chromiumArgs,
+        executablePath: executablePath ?? '',
+        args: [...CHROMIUM_ARGS, `--remote-debugging-port=${port}`],
         ignoreDefaultArgs: DEFAULTS_TO_DROP,
       });
     });

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { inspect } from '../cluster/use-cluster.js';
-import type { World } from './cluster-harness.js';
-import { describeInChromium, SHORT_GRACE_MS, shortSession } from './cluster-harness.js';
+import { describeInChromium, SHORT_GRACE_MS, shortSession, type World } from './cluster-harness.js';
+import { POLL } from './cluster-probe.js';
 
 /** A node finds out within the outage, as it does within the grace period with the usual settings. */
 const PINGS = ['--ping-interval-ms', '2000', '--pong-timeout-ms', '1500'];
@@ -10,34 +10,36 @@ const PINGS = ['--ping-interval-ms', '2000', '--pong-timeout-ms', '1500'];
 const BACK_MS = 6_000;
 
 /** What the browser does by itself leaves the node with a connection that answers its pings. */
-const outages: [string, (world: World) => Promise<void>, number][] = [
-  ['whose frames freeze', ({ context }) => context.setOffline(true), 5],
-  ['whose frames freeze', ({ context }) => context.setOffline(true), 20],
-  ['whose packets vanish', (world) => world.goOffline(), 5],
-  ['whose packets vanish', (world) => world.goOffline(), 20],
-  ['whose packets vanish unknown to the browser', async ({ network }) => network.pause(), 15],
+const outages: [string, number, (world: World) => Promise<void>][] = [
+  ['whose frames freeze', 5, ({ context }) => context.setOffline(true)],
+  ['whose frames freeze', 20, ({ context }) => context.setOffline(true)],
+  ['whose packets vanish', 5, (world) => world.goOffline()],
+  ['whose packets vanish', 20, (world) => world.goOffline()],
+  ['whose packets vanish unknown to the browser', 15, async ({ network }) => network.pause()],
 ];
 
 describeInChromium('a page that is offline', PINGS, (world) => {
   it.each(outages)(
-    'and %s owns its session again: nothing is lost or doubled',
+    'and %s for %d s owns its session again: nothing is lost or doubled',
     { timeout: 60_000 },
-    async (how, go, s) => {
+    async (how, seconds, go) => {
       const tab = await world().openOwner();
       await tab.talk(100);
       await sleep(500);
       await go(world());
-      await sleep(s * 1_000);
+      await sleep(seconds * 1_000);
       const before = tab.all('sent').length;
       const onlineMs = performance.now();
       await world().goOnline();
-      await expect.poll(() => tab.all('sent').length, { timeout: 15_000, interval: 20 }).toBeGreaterThan(before);
+      await expect.poll(() => tab.all('sent').length, POLL).toBeGreaterThan(before);
       const backMs = Math.round(performance.now() - onlineMs);
       expect(tab.state).toBe('owner');
       expect(backMs).toBeLessThan(BACK_MS);
       await sleep(500);
-      expect(await tab.hush()).toBeGreaterThan(s * 8);
-      console.log(`${how} for ${s} s: sends again ${backMs} ms after; absent ${Math.round(tab.longestAbsenceMs)} ms`);
+      expect(await tab.hush()).toBeGreaterThan(seconds * 8);
+      console.log(
+        `${how} for ${seconds} s: sends again ${backMs} ms after; absent ${Math.round(tab.longestAbsenceMs)} ms`,
+      );
     },
   );
 

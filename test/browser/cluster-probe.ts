@@ -5,7 +5,8 @@ import type { GatewayCluster } from '../support/cluster.js';
 import type { GatewayProcess } from '../support/gateway-process.js';
 import { historyOf } from '../support/message-calls.js';
 
-const POLL = { timeout: 15_000, interval: 20 };
+/** For what takes as long as a connection may take to come back, on a machine with other things to do. */
+export const POLL = { timeout: 15_000, interval: 20 };
 
 /** What the page tells, in the order in which it happened. */
 export interface Told {
@@ -89,22 +90,19 @@ export class Probe {
 
   /** How long the page was not the owner at most, from one time of being it to the next. */
   get longestAbsenceMs(): number {
-    let lostMs: number | undefined;
-    let longestMs = 0;
-    for (const { name, atMs } of this.all('state')) {
-      if (name !== 'owner') lostMs ??= atMs;
-      else if (lostMs !== undefined && this.all('state').some((it) => it['name'] === 'owner' && it.atMs < atMs)) {
-        longestMs = Math.max(longestMs, atMs - lostMs);
-      }
-      if (name === 'owner') lostMs = undefined;
-    }
-    return longestMs;
+    const states = this.all('state');
+    const absences = states.map(({ name, atMs }, index) => {
+      const back = states.slice(index).find((later) => later['name'] === 'owner');
+      const wasOwner = states[index - 1]?.['name'] === 'owner';
+      return wasOwner && name !== 'owner' && back !== undefined ? back.atMs - atMs : 0;
+    });
+    return Math.max(0, ...absences);
   }
 
-  /** The states that came after that moment, in order. */
-  statesSince(index: number): unknown[] {
+  /** The states after the first `count`, in order. */
+  statesSince(count: number): unknown[] {
     return this.all('state')
-      .slice(index)
+      .slice(count)
       .map(({ name }) => name);
   }
 

@@ -50,6 +50,21 @@ describeDemo('the page in Chromium', (demo) => {
     await second.shows(OWNER);
     await first.shows(WATCHER);
     await expect.poll(() => first.log()).toContain('taken over by force');
+    expect(await first.log()).toContain('You are no longer the owner');
+    expect(await second.log()).not.toContain('You are no longer the owner');
+  });
+
+  it('a release in the middle of an answer is no problem: the next owner goes on', async () => {
+    const first = await demo().open();
+    await first.shows(OWNER);
+    await first.ask('Go on');
+    await first.hears(20);
+    await first.press('Release');
+    await first.shows(FREE);
+    await first.press('Claim');
+    await first.shows(OWNER);
+    await first.hears(60);
+    expect(await first.log()).not.toContain('Problem');
   });
 
   it('an unsubscription frees the session at once, and one may come back', async () => {
@@ -173,6 +188,7 @@ describeDemo('the page in Chromium', (demo) => {
     await first.press('Log out elsewhere');
     for (const tab of [first, second]) {
       await tab.shows('Not subscribed');
+      expect(await tab.textOf('#detail')).toBe('Your login has ended. Log in again.');
       await expect.poll(() => tab.page.textContent('#login-label')).toBe('Logged out');
       expect(await tab.log()).toContain('the login was revoked, code 4001');
       expect(await tab.textOf('#login-ends')).toBe('–');

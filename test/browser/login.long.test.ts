@@ -70,7 +70,7 @@ describe.skipIf(executablePath === undefined && isOptional)('logging in on the p
     await shows(page, '#login-label', 'Anonymous');
     await expect.poll(() => second.textContent('#log')).toContain('Logged out');
     await shows(second, '#login-label', 'Logged out');
-    await shows(second, '#detail', 'The gateway takes only those who are logged in.');
+    await shows(second, '#detail', 'Your login has ended. Log in again.');
     expect(await second.getByRole('button', { name: 'Log in', exact: true }).isVisible()).toBe(true);
     expect(await context.cookies()).toEqual([]);
   });

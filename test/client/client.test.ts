@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { ClientError, createClient } from '../../src/client/index.js';
+import { ClientError, type ClientOptions, createClient } from '../../src/client/index.js';
 import { client, connect, gateway, opened, owning, pass, reopened, URL } from './client-harness.js';
 import { OWNED } from './fake-gateway.js';
 
@@ -112,8 +112,42 @@ describe('subscribing', () => {
   it('refuses ids and options that cannot work', () => {
     connect();
     expect(() => client.session('no spaces')).toThrow(TypeError);
-    expect(() => createClient({ url: 'http://gateway.test' })).toThrow(TypeError);
+    expect(() => createClient({ url: 'http://gateway.test' })).toThrow('url must begin with');
+    expect(() => createClient({} as ClientOptions)).toThrow('url must begin with');
     expect(() => createClient({ url: URL, getAccessToken: () => 'token' })).toThrow(TypeError);
+  });
+});
+
+describe('a listener', () => {
+  it('gets a session anew when it hears that it ended', async () => {
+    const session = await owning();
+    let next = session;
+    session.on('state', ({ state }) => {
+      if (state.name === 'stopped') next = client.session('s:1');
+    });
+    gateway.socket.receive({ type: 'unsubscribed', session_id: 's:1', reason: 'removed' });
+    await pass();
+    expect(next).not.toBe(session);
+    expect(gateway.socket.all('subscribe')).toHaveLength(2);
+  });
+
+  it('that closes the client changes the order of events for nobody', async () => {
+    const session = await owning();
+    const heard = { session: [] as string[], client: [] as string[] };
+    session.on('state', ({ state }) => state.name === 'reconnecting' && client.close());
+    session.on('state', ({ state }) => heard.session.push(state.name));
+    client.on('connection', ({ name }) => heard.client.push(name));
+    gateway.socket.breakOff();
+    expect(heard).toEqual({ session: ['reconnecting', 'stopped'], client: ['stopped'] });
+  });
+
+  it('that another one took off hears nothing more', async () => {
+    const session = await owning();
+    const heard: string[] = [];
+    session.on('state', () => off());
+    const off = session.on('state', ({ state }) => heard.push(state.name));
+    gateway.socket.breakOff();
+    expect(heard).toEqual([]);
   });
 });
 
@@ -149,6 +183,17 @@ describe('the reconnect token', () => {
     gateway.socket.breakOff();
     await reopened();
     expect(gateway.socket.subscription()).not.toHaveProperty('reconnect_token');
+  });
+
+  it('is kept when an event of the time before comes late', async () => {
+    const session = await owning();
+    const late = { type: 'ownership', session_id: 's:1', owner_epoch: 4, rev: 9 };
+    gateway.socket.receive({ ...late, state: 'free', reason: 'released' });
+    gateway.socket.receive({ ...late, state: 'owned', reason: 'transferred', owner: true, reconnect_token: 'token-0' });
+    expect(session.state.name).toBe('owner');
+    gateway.socket.breakOff();
+    await reopened();
+    expect(gateway.socket.subscription().reconnect_token).toBe('token-1');
   });
 
   it('comes with an ownership that was not asked for', async () => {
@@ -253,18 +298,16 @@ describe('the connection', () => {
   });
 
   it('says when an attempt could not begin, and goes on trying', async () => {
-    let fails = true;
+    let attempts = 0;
     const errors: string[] = [];
     connect({
       getAccessToken: () => {
-        if (fails) throw new Error('no token now');
+        if (++attempts === 1) throw new Error('no token now');
         return 'access';
       },
     });
     client.on('error', ({ code }) => errors.push(code));
     client.session('s:1');
-    await pass();
-    fails = false;
     await pass(200);
     expect(errors).toEqual(['connect_failed']);
     expect(gateway.sockets).toHaveLength(1);

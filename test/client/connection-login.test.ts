@@ -53,6 +53,14 @@ describe('a connection with a login', () => {
     expect(auth.count('refresh')).toBe(0);
   });
 
+  it('waits between its attempts however long ago the gateway asks for the next', async () => {
+    await loggedIn();
+    auth.replies.push(...Array.from({ length: 500 }, () => problem(503, 'overloaded', -1e9)));
+    gateway.socket.breakOff();
+    await pass(10_000);
+    expect(auth.count('ticket')).toBeLessThan(30);
+  });
+
   it('comes back within 2 s after a tab was idle for longer than every lifetime', async () => {
     await loggedIn();
     client.pause();

@@ -199,6 +199,18 @@ describe('a machine that slept', () => {
     expect(client.connection.name).toBe('open');
   });
 
+  it('gives up a peer that stays silent though every timer comes late, as in a page that is hidden for long', async () => {
+    await owning();
+    const { now } = performance;
+    let lateMs = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + lateMs);
+    for (let timers = 0; timers < 10 && client.connection.name === 'open'; timers++) {
+      lateMs += 60_000;
+      await vi.advanceTimersToNextTimerAsync();
+    }
+    expect(client.connection.name).toBe('waiting');
+  });
+
   it('does not take a clock that is set a little, or a tick that is a little late, for sleep', async () => {
     await owning();
     await pass(2_000);

@@ -202,6 +202,17 @@ describe('a hostile gateway', () => {
     vi.restoreAllMocks();
   });
 
+  it.each([-1e9, 1e12])('asks to renew the login again in %d ms, which is not done at once', async (ms) => {
+    await opened();
+    gateway.socket.receive({ type: 'login_expiring', expires_at: 1 });
+    const refusal = { type: 'error', code: 'store_unavailable', message: '', retryable: true, retry_after_ms: ms };
+    for (let turn = 0; turn < 500; turn++) {
+      await pass(10);
+      gateway.socket.receive({ ...refusal, id: gateway.socket.last('renew_login').id });
+    }
+    expect(gateway.socket.all('renew_login').length).toBeLessThan(20);
+  });
+
   it.each([-1, 0, 1e-300])('asks for pings every %d ms, and gets at most one a second', async (intervalMs) => {
     connect().session('s:1');
     await pass();

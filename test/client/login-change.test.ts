@@ -105,6 +105,23 @@ describe('a logout', () => {
     expect(ended).toEqual(['logout']);
   });
 
+  it('that the gateway did not hear lasts beyond the page, whose cookie is still good, until it is repeated', async () => {
+    openPage();
+    open();
+    await login.exchange('code');
+    auth.replies.push(...Array.from({ length: 50 }, () => new Error('offline')));
+    const left = outcome(login.logout());
+    await pass(30_000);
+    expect(left.code).toBe('unreachable');
+    auth.replies.length = 0;
+    for (const next of [open(), open()]) await expect(next.me()).rejects.toMatchObject({ code: 'no_login' });
+    const sent = auth.count('logout');
+    await login.logout();
+    expect(auth.count('logout')).toBe(sent + 1);
+    await login.exchange('other code');
+    await expect(open().me()).resolves.toMatchObject({ principal: 'alice' });
+  });
+
   it('ends a refresh that waits for its next try, and what is asked before the gateway has heard of it', async () => {
     await open().exchange('hfc_1');
     auth.replies.push(problem(503, 'store_unavailable', 2_000));

@@ -217,6 +217,23 @@ describe('sending', () => {
     expect(await codeOf(session.send('z'))).toBe('stopped');
   });
 
+  it('keeps back what the gateway would close the connection for, and nothing else', async () => {
+    const session = await owning();
+    const sends = ['x'.repeat(66_000), '€'.repeat(22_000), 'x'.repeat(65_000), 'small'].map((text) =>
+      session.send(text),
+    );
+    const codes = sends.slice(0, 2).map(codeOf);
+    expect(gateway.socket.all('send')).toMatchObject([
+      { data: expect.stringMatching(/^x{65000}$/) },
+      { data: 'small' },
+    ]);
+    expect(await Promise.all(codes)).toEqual(['message_too_large', 'message_too_large']);
+    expect(await codeOf(session.signal('x'.repeat(66_000)))).toBe('message_too_large');
+    acknowledgeSend(0, 1);
+    acknowledgeSend(1, 2);
+    expect(await Promise.all(sends.slice(2))).toEqual([{ offset: 1 }, { offset: 2 }]);
+  });
+
   it('refuses at once what JSON cannot say', async () => {
     const session = await owning();
     for (const data of [undefined, 1n, () => 0]) await expect(session.send(data)).rejects.toThrow(TypeError);

@@ -65,6 +65,20 @@ describe('operations', () => {
     await claimed;
   });
 
+  it('tells the state once, by whichever of a claim’s answer and its event comes first', async () => {
+    const session = await opened();
+    gateway.socket.acknowledge({ state: 'free' });
+    const names: string[] = [];
+    session.on('state', ({ state }) => names.push(state.name));
+    const claimed = session.claim();
+    const news = { session_id: 's:1', state: 'owned', owner_epoch: 6, rev: 2 } as const;
+    gateway.socket.receive({ type: 'ownership', ...news, reason: 'claimed', owner: true });
+    const { id } = gateway.socket.last('claim');
+    gateway.socket.receive({ ...snapshot('s:1'), ...OWNED, ...news, type: 'claim_ack', id });
+    await claimed;
+    expect(names).toEqual(['owner']);
+  });
+
   it('a release that may have been lost does not claim the session again', async () => {
     const session = await owning();
     const released = session.release();
@@ -132,5 +146,24 @@ describe('operations', () => {
     gateway.socket.receive({ type: 'unsubscribe_ack', session_id: 's:1', id: gateway.socket.last('unsubscribe').id });
     await unsubscribed;
     expect(session.state).toEqual({ name: 'stopped', reason: 'unsubscribed' });
+  });
+
+  it('unsubscribe gives up a connection over which it did not succeed in time, and the session with it', async () => {
+    const session = await owning({ operationTimeoutMs: 1_000 });
+    const unsubscribed = session.unsubscribe();
+    const { id } = gateway.socket.last('unsubscribe');
+    const refusal = { type: 'error', code: 'store_unavailable', message: '', retryable: true, session_id: 's:1', id };
+    gateway.socket.receive({ ...refusal, retry_after_ms: 5_000 });
+    await pass(1_000);
+    await unsubscribed;
+    expect(session.state).toEqual({ name: 'stopped', reason: 'unsubscribed' });
+    expect(gateway.socket.closedWith).toBeDefined();
+  });
+
+  it('unsubscribe of a listener of `reset` reaches the gateway', async () => {
+    const session = await opened();
+    session.on('reset', () => void session.unsubscribe());
+    gateway.socket.acknowledge({ recovered: false });
+    expect(gateway.socket.all('unsubscribe')).toHaveLength(1);
   });
 });

@@ -123,6 +123,14 @@ describe('the stream of a session', () => {
     await expect(session.messages({ signal: calling.signal }).next()).rejects.toBe(reason);
   });
 
+  it('that a listener of the same message ends does not give it', async () => {
+    const session = await subscribed();
+    session.on('message', () => void messages.return?.());
+    const messages = session.messages();
+    deliver(1);
+    expect(offsetsOf([await messages.next()])).toEqual(['done']);
+  });
+
   it('leaves no listener behind, however it ends', async () => {
     const session = await subscribed();
     const counts = { message: 0, state: 0 };

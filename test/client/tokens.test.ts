@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { TokenStorage } from '../../src/client/storage.js';
+import { Subscribing } from '../../src/client/subscribing.js';
 import { Tokens } from '../../src/client/tokens.js';
 import { openPage } from './login-page.js';
 
@@ -178,5 +179,47 @@ describe('an attempt that got no answer', () => {
       tokens.attempt('s:1');
     });
     expect(Object.fromEntries(kept)).toEqual({ [key('s:1')]: 'one' });
+  });
+
+  it('is in storage only while the page is not running', () => {
+    const page = openPage();
+    const tokens = new Tokens(web, URL);
+    tokens.attempt('s:1');
+    page.window.dispatchEvent(new Event('pagehide'));
+    expect(kept.size).toBe(1);
+    page.comeBack();
+    expect(kept.size).toBe(0);
+    tokens.set('s:1', 'one');
+    tokens.close();
+    expect(kept.get(key('s:1'))).toBe('one');
+  });
+
+  it('takes no place in storage from the token that another client of the page left', () => {
+    const page = openPage();
+    const [owner, other] = [new Tokens(web, URL), new Tokens(web, URL)];
+    owner.set('s:1', 'one');
+    other.attempt('s:1');
+    page.window.dispatchEvent(new Event('pagehide'));
+    page.comeBack();
+    expect([kept.size, owner.get('s:1'), other.get('s:1')]).toEqual([0, 'one', undefined]);
+    owner.close();
+    other.close();
+    expect(kept.get(key('s:1'))).toBe('one');
+  });
+
+  it('is not made again with a token that a page in between has left', () => {
+    const page = openPage();
+    const tokens = new Tokens(web, URL);
+    tokens.set('s:1', 'one');
+    const subscribing = new Subscribing('s:1', 'if_free', tokens);
+    const before = subscribing.request(undefined, false);
+    page.window.dispatchEvent(new Event('pagehide'));
+    kept.set(key('s:1'), 'two');
+    page.comeBack();
+    const after = subscribing.request(undefined, false);
+    expect([before.reconnect_token, after.reconnect_token]).toEqual(['one', 'two']);
+    expect(after.attempt_id).not.toBe(before.attempt_id);
+    expect(subscribing.request(undefined, false)).toBe(after);
+    tokens.close();
   });
 });

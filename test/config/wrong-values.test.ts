@@ -48,6 +48,7 @@ const WRONG: Record<SettingName, [value: unknown, allowed: string][]> = {
     ['short', '32 to 512 visible'],
     [`${SECRET} ${SECRET}`, '32 to 512 visible'],
   ],
+  adminKey: [['short', '32 to 512 visible']],
   auth: [
     [['oauth'], 'one of login, jwt, anonymous'],
     [[], 'at least one of login, jwt, anonymous'],
@@ -204,6 +205,10 @@ const WRONG: Record<SettingName, [value: unknown, allowed: string][]> = {
   sendQueueBytes: [[1, 'integer from 16384']],
   compressAboveBytes: [[-1, 'integer from 0']],
   drainMs: [[99, 'integer from 100']],
+  drainRate: [[-1, 'integer from 0']],
+  maxConnectionAgeMs: [[-1, 'integer from 0']],
+  maxRssBytes: [['1G', 'integer from 0']],
+  unreadyWithoutStore: [['sometimes', 'true or false']],
 };
 
 const WRONG_VALUES = Object.entries(WRONG).flatMap(([name, cases]) =>

@@ -148,7 +148,7 @@ it('a control log that is away closes nobody, is warned of once, and is caught u
   expect(closes).toEqual([]);
   control.away = false;
   await vi.waitFor(() => expect(closes).toEqual(['revoked']));
-  expect(warnings).toEqual(['revocations not read']);
+  expect(warnings).toEqual(['control log not read']);
 });
 
 it.each(['between two polls', 'during one'])('polling ends with a stop %s', async (when) => {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Log } from '../../src/lib/log.js';
 import { closesDue, type Drainable, drain, holdForMs } from '../../src/ops/drain.js';
 
 const LOG = { debug() {}, info() {}, warn() {}, error() {} };
@@ -24,14 +25,14 @@ function node(count: number, stuck: (index: number) => boolean = () => false) {
     connections.add(connection);
   };
   for (let index = 0; index < count; index += 1) add(index);
-  const run = (windowMs: number, deadlineMs: number, onSleep: () => void = () => {}) =>
+  const run = (windowMs: number, deadlineMs: number, onSleep: () => void = () => {}, log: Log = LOG) =>
     drain({
       ...HINT,
       windowMs,
       deadlineMs,
       connections: () => connections,
       clock: { monotonicMs: () => nowMs, wallMs: () => 0 },
-      log: LOG,
+      log,
       sleep: async (ms) => {
         nowMs += ms;
         onSleep();
@@ -60,6 +61,30 @@ describe('draining', () => {
     const result = await run(10_000, 15_000, () => connections.clear());
     expect(result).toMatchObject({ left: 0, durationMs: 50 });
     expect(leaves).toEqual([]);
+  });
+
+  it('ends the earlier the more leave by themselves, at the same pace', async () => {
+    const { run, connections, leaves } = node(100);
+    const result = await run(10_000, 15_000, () => {
+      for (const connection of [...connections].slice(0, -10))
+        connections.delete(Object.assign(connection, { open: false }));
+    });
+    expect(result).toMatchObject({ total: 100, left: 0 });
+    expect(leaves).toHaveLength(10);
+    expect(result.durationMs).toBeLessThan(1_200);
+    expect(result.durationMs).toBeGreaterThan(900);
+  });
+
+  it('tells how far it is', async () => {
+    const lines: object[] = [];
+    const log = { ...LOG, info: (fields: object, message: string) => lines.push({ message, ...fields }) };
+    await node(1000).run(10_000, 15_000, () => {}, log);
+    expect(lines).toEqual([
+      { message: 'drain started', connections: 1000, window_ms: 10_000 },
+      { message: 'drain under way', connections: 1000, left: 505 },
+      { message: 'drain under way', connections: 1000, left: 5 },
+      { message: 'drain ended', connections: 1000, left: 0, duration_ms: expect.any(Number) },
+    ]);
   });
 
   it('gives up at the deadline on those that do not close', async () => {

@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process';
+import { AggregatorRegistry } from 'prom-client';
 import { expect, it } from 'vitest';
+import type { BackendTelemetry } from '../../src/backend/telemetry.js';
 import type { LoginTelemetry } from '../../src/login/telemetry.js';
 import { Metrics } from '../../src/ops/metrics.js';
 import type { SessionTelemetry } from '../../src/session/telemetry.js';
@@ -15,6 +17,21 @@ function exercise(metrics: Metrics): void {
   session.counts({ free: 1, owned: 2, held: 3 }, 2);
   session.swept(4);
   session.repaired(5);
+  session.published('owner', 8);
+  session.messageRefused('rate_limited');
+  session.signalled();
+  session.delivered(9);
+  session.recovered(10);
+  session.filled();
+  session.reset(false);
+  session.lagged();
+  const backend: BackendTelemetry = metrics;
+  backend.hook('authorize', 'answered', 20);
+  backend.hook('events', 'skipped', 0);
+  backend.eventDelivered('session.owned');
+  backend.eventRetried('session.held');
+  backend.eventBuried('session.idle');
+  backend.backlog(11, 12);
   const login: LoginTelemetry = metrics;
   login.loginCreated();
   login.loginEnded('logout');
@@ -37,6 +54,13 @@ function exercise(metrics: Metrics): void {
   transport.slowConsumer();
   transport.closed(4103);
   transport.closed(4999);
+  metrics.node.describe({ version: '1.2.3', maxConnections: 50_000, maxRssBytes: 0 });
+  metrics.node.status({
+    reasons: ['draining', 'overloaded'],
+    store: { reachable: true },
+    pubsub: { healthy: false },
+    drain: { state: 'draining', left: 13 },
+  });
 }
 
 it('counts what is reported', async () => {
@@ -74,8 +98,90 @@ it('counts what is reported', async () => {
       'holdfast_refused_upgrades_total{reason="origin"} 1',
       'holdfast_closes_total{code="4103"} 1',
       'holdfast_closes_total{code="other"} 1',
+      'holdfast_messages_published_total{source="owner"} 8',
+      'holdfast_messages_refused_total{code="rate_limited"} 1',
+      'holdfast_signals_total 1',
+      'holdfast_messages_delivered_total{way="live"} 9',
+      'holdfast_messages_delivered_total{way="history"} 10',
+      'holdfast_stream_fills_total 1',
+      'holdfast_stream_resets_total{recovered="false"} 1',
+      'holdfast_lagged_subscriptions_total 1',
+      'holdfast_hook_calls_total{hook="events",outcome="skipped"} 1',
+      'holdfast_hook_duration_seconds_count{hook="authorize"} 1',
+      'holdfast_events_total{type="session.held",outcome="buried"} 0',
+      'holdfast_events_total{type="session.idle",outcome="buried"} 1',
+      'holdfast_outbox_events{state="waiting"} 11',
+      'holdfast_build_info{version="1.2.3"} 1',
+      'holdfast_max_connections 50000',
+      'holdfast_max_resident_memory_bytes 0',
+      'holdfast_ready 0',
+      'holdfast_not_ready{reason="overloaded"} 1',
+      'holdfast_store_reachable 1',
+      'holdfast_pubsub_healthy 0',
+      'holdfast_draining 1',
+      'holdfast_drain_connections 13',
     ]),
   );
+});
+
+it('tells why it is not ready only while it is not', async () => {
+  const metrics = new Metrics();
+  exercise(metrics);
+  metrics.node.status({
+    reasons: [],
+    store: { reachable: false },
+    pubsub: { healthy: true },
+    drain: { state: 'none', left: 0 },
+  });
+  const text = await metrics.render();
+  expect(text).not.toContain('holdfast_not_ready{');
+  expect(text).toMatch(/^holdfast_ready 1$/m);
+});
+
+it('is brought up to date before it is read, also by prom-client for the sum of all workers', async () => {
+  const metrics = new Metrics();
+  metrics.onRead(() => metrics.counts({ free: 0, owned: 4, held: 0 }, 4));
+  metrics.frameReceived();
+  const workers = await Promise.all([metrics, metrics].map(({ registry }) => registry.getMetricsAsJSON()));
+  const text = await AggregatorRegistry.aggregate(workers).metrics();
+  expect(text).toContain('holdfast_leases 8\n');
+  expect(text).toContain('holdfast_frames_received_total 2\n');
+});
+
+it("of several workers adds up what is each one's own, and not what all see alike", async () => {
+  const workers = [new Metrics(), new Metrics()];
+  for (const worker of workers) exercise(worker);
+  workers[1]?.node.status({
+    reasons: [],
+    store: { reachable: false },
+    pubsub: { healthy: false },
+    drain: { state: 'none', left: 0 },
+  });
+  const read = await Promise.all(workers.map(({ registry }) => registry.getMetricsAsJSON()));
+  const lines = (await AggregatorRegistry.aggregate(read).metrics()).split('\n');
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      'holdfast_connections 14',
+      'holdfast_outbox_events{state="waiting"} 11',
+      'holdfast_build_info{version="1.2.3"} 1',
+      'holdfast_ready 1',
+      'holdfast_store_reachable 0',
+      'holdfast_control_log_lag_seconds 0.5',
+    ]),
+  );
+});
+
+it('knows the age of a delivery probe once there was one', async () => {
+  const metrics = new Metrics();
+  expect(await metrics.render()).not.toMatch(/^holdfast_probe_age_seconds /m);
+  exercise(metrics);
+  expect(await metrics.render()).toMatch(/^holdfast_probe_age_seconds \d+(\.\d+)?$/m);
+});
+
+it('takes no time for a reclaim that the store was not asked about', async () => {
+  const metrics = new Metrics();
+  metrics.reclaimed('invalid', 0);
+  expect(await metrics.render()).toContain('holdfast_reclaim_duration_seconds_count 0\n');
 });
 
 it('names metrics as Prometheus asks', async () => {

@@ -10,18 +10,20 @@ let lagging: [string, number][];
 let delivered: number;
 let fanOut: FanOut;
 
-beforeEach(() => {
+function start(lagBytes: number): void {
   offset = 0;
   lagging = [];
   delivered = 0;
   fanOut = new FanOut({
-    lagBytes: LAG_BYTES,
+    lagBytes,
     onLagging: ({ principal }, at) => lagging.push([principal, at]),
     onDelivered: (count) => {
       delivered += count;
     },
   });
-});
+}
+
+beforeEach(() => start(LAG_BYTES));
 
 function push(bytes = 20): void {
   const tail = Buffer.from(`"${'x'.repeat(bytes - 3)}"`);
@@ -47,13 +49,21 @@ describe('fan-out', () => {
     expect(delivered).toBe(10);
   });
 
-  it('writes no more than 64 KiB at once, but for a message that is larger', async () => {
+  it('writes no more than 128 KiB at once, but for a message that is larger', async () => {
+    start(10 * MAX_WRITE_BYTES);
     const subscriber = add('one');
-    for (let count = 0; count < 5; count++) push(20_000);
+    for (let count = 0; count < 5; count++) push(40_000);
     push(MAX_WRITE_BYTES * 2);
     push();
     await nextTurn();
-    expect(subscriber.writes.map(({ length }) => length)).toEqual([60_000, 40_000, MAX_WRITE_BYTES * 2, 20]);
+    expect(subscriber.writes.map(({ length }) => length)).toEqual([120_000, 80_000, MAX_WRITE_BYTES * 2, 20]);
+  });
+
+  it('writes no more at once than who is not behind may have unsent', async () => {
+    const subscriber = add('one');
+    for (let count = 0; count < 5; count++) push(LAG_BYTES / 2);
+    await nextTurn();
+    expect(subscriber.writes.map(({ length }) => length)).toEqual([LAG_BYTES, LAG_BYTES, LAG_BYTES / 2]);
   });
 
   it('gives compressed frames to those that take them only', async () => {

@@ -56,6 +56,14 @@ export class GatewayProcess {
     this.internalPort = internalPort;
   }
 
+  get redisUrl(): string {
+    return this.#options.redisUrl;
+  }
+
+  get redisPrefix(): string {
+    return this.#options.redisPrefix;
+  }
+
   get pid(): number {
     return this.#child?.pid ?? 0;
   }
@@ -142,12 +150,15 @@ export class GatewayProcess {
     }
   }
 
+  /** Takes connections, and has all that it needs for them. */
   async isReady(): Promise<boolean> {
-    const answer = fetch(`${this.internalUrl}/readyz`, { signal: AbortSignal.timeout(1_000) });
-    return answer.then(
-      ({ ok }) => ok,
-      () => false,
-    );
+    try {
+      const answer = await fetch(`${this.internalUrl}/readyz`, { signal: AbortSignal.timeout(1_000) });
+      const { degraded } = (await answer.json()) as { degraded: string[] };
+      return answer.ok && degraded.length === 0;
+    } catch {
+      return false;
+    }
   }
 
   /** SIGKILL. */

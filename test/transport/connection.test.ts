@@ -195,6 +195,7 @@ describe('limits', () => {
     for (let i = 0; i < 19; i += 1) await client.ask('{');
     expect(client.socket.readyState).toBe(client.socket.OPEN);
     client.send('{');
+    expect(await client.next()).toMatchObject({ type: 'error', code: 'malformed_frame' });
     expect(await client.closed()).toEqual({ code: 4004, reason: 'protocol_violation' });
   });
 
@@ -351,6 +352,16 @@ describe('closing', () => {
     client.socket.close(code);
     await until(() => sessions.departures.length > 0);
     expect(sessions.departures).toEqual([{ id: connection?.id, release }]);
+  });
+
+  it('comes behind all that was sent before', async () => {
+    const { port, server } = await startGateway();
+    const client = await connected(port);
+    const [connection] = server.connections();
+    connection?.hint(100, 400, 'drain');
+    await connection?.leave(0);
+    expect(await client.next()).toMatchObject({ type: 'reconnect' });
+    expect(await client.closed()).toMatchObject({ code: 1012 });
   });
 
   it('for a restart holds the leases first, and does not wait for ever', async () => {

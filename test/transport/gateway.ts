@@ -26,6 +26,7 @@ export const LIMITS: ConnectionLimits = {
   pingIntervalMs: 25_000,
   pongTimeoutMs: 8_000,
   renewalMarginMs: 25_000,
+  maxAgeMs: 0,
 };
 
 export const QUIET: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -84,6 +85,7 @@ export async function startGateway(changes: Changes = {}): Promise<TestGateway> 
     requestTimeoutMs: 10_000,
     page: [],
     overloaded: () => false,
+    onAged: () => {},
     telemetry: reports,
     log: QUIET,
     ...changes,

@@ -8,8 +8,9 @@ import { principalHandle } from '../../src/login/handles.js';
 import type { ServerMessage } from '../../src/protocol/messages.js';
 import { authenticate } from '../../src/transport/authenticate.js';
 import { Connection, type GatewaySocket } from '../../src/transport/connection.js';
+import type { ConnectionContext } from '../../src/transport/connection-context.js';
+import { textFrame } from '../../src/transport/frame.js';
 import { NO_SLOT, TimerWheel } from '../../src/transport/timer-wheel.js';
-import { TurnCork } from '../../src/transport/turn-cork.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { silent } from '../support/silent.js';
 import { fakeAuthentication } from './fake-logins.js';
@@ -26,7 +27,6 @@ class FakeSocket extends EventEmitter {
   closed: { code: number; reason: string; atMs: number } | undefined;
   bytesRead = 0;
   writableLength = 0;
-  readonly writableCorked = 0;
   readonly readyState = WebSocket.OPEN;
   readonly extensions = '';
   readonly #clock: FakeClock;
@@ -56,6 +56,13 @@ class FakeSocket extends EventEmitter {
   terminate(): void {}
 }
 
+/** No turn ends where time stands still. */
+const AT_ONCE: ConnectionContext['turnWrites'] = {
+  has: () => false,
+  add: (writer, part) => writer.writeNow(typeof part === 'string' ? textFrame(part) : part),
+  flush: () => {},
+};
+
 type Of<T extends ServerMessage['type']> = Extract<ServerMessage, { type: T }>;
 
 /** One connection, with time that moves only when told to. */
@@ -80,12 +87,13 @@ async function connect(principalOf: (fakes: Awaited<ReturnType<typeof fakeAuthen
       sessions,
       limits: LIMITS,
       wheel,
-      turnCork: new TurnCork(),
+      turnWrites: AT_ONCE,
       pending: { bytes: 0 },
       departures: new TurnQueue(),
       clock,
       log: silent,
       telemetry: new Reports(),
+      onAged() {},
       onGone() {},
     },
   );

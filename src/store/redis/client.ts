@@ -45,7 +45,7 @@ function reconnectDelay(times: number): number {
 }
 
 /** Fails fast and never resends by itself: only the caller knows whether a command may be repeated. */
-function nodeOptions({ username, password, tls }: RedisTarget) {
+export function nodeOptions({ username, password, tls }: RedisTarget) {
   return {
     connectionName: 'holdfast',
     connectTimeout: CONNECT_TIMEOUT_MS,
@@ -60,7 +60,15 @@ function nodeOptions({ username, password, tls }: RedisTarget) {
   } as const satisfies RedisOptions;
 }
 
-function createSingle(target: RedisTarget): Redis {
+/** Of a client that connects when it is told to, and does not try again. */
+export const ONCE = {
+  lazyConnect: true,
+  retryStrategy: () => null,
+  sentinelRetryStrategy: () => null,
+  failoverDetector: false,
+} as const satisfies RedisOptions;
+
+export function createSingle(target: RedisTarget, overrides: typeof ONCE | object = {}): Redis {
   const options = {
     ...nodeOptions(target),
     db: target.db,
@@ -70,7 +78,7 @@ function createSingle(target: RedisTarget): Redis {
     reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
   };
   const { nodes, name, tls, sentinelUsername, sentinelPassword } = target;
-  if (target.kind === 'standalone') return new Redis({ ...options, ...nodes[0] });
+  if (target.kind === 'standalone') return new Redis({ ...options, ...nodes[0], ...overrides });
   return new Redis({
     ...options,
     sentinels: [...nodes],
@@ -82,6 +90,7 @@ function createSingle(target: RedisTarget): Redis {
     ...(sentinelUsername !== undefined && { sentinelUsername }),
     ...(sentinelPassword !== undefined && { sentinelPassword }),
     ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
+    ...overrides,
   });
 }
 

@@ -1,4 +1,5 @@
-import type { ControlLog, ControlNotice } from '../../login/ports.js';
+import type { NoticeLog } from '../../lib/notice-log.js';
+import type { ControlNotice } from '../../login/ports.js';
 import type { RedisConnection } from './client.js';
 import { call } from './errors.js';
 
@@ -6,14 +7,14 @@ const KEPT = 10_000;
 const START = '0-0';
 
 /** A stream. A position is the id of the last entry that was read; one notice may stand there twice. */
-export class RedisControlLog implements ControlLog {
+export class RedisControlLog<Notice = ControlNotice> implements NoticeLog<Notice> {
   readonly #connection: RedisConnection;
 
   constructor(connection: RedisConnection) {
     this.#connection = connection;
   }
 
-  async append(notice: ControlNotice): Promise<void> {
+  async append(notice: Notice): Promise<void> {
     const { commands, keys, telemetry } = this.#connection;
     const text = JSON.stringify(notice);
     await call(telemetry, 'xadd', () => commands.xadd(keys.control, 'MAXLEN', '~', KEPT, '*', 'notice', text));
@@ -25,11 +26,11 @@ export class RedisControlLog implements ControlLog {
     return newest?.[0] ?? START;
   }
 
-  async read(position: string): Promise<{ notices: ControlNotice[]; position: string }> {
+  async read(position: string): Promise<{ notices: Notice[]; position: string }> {
     const { commands, keys, telemetry } = this.#connection;
     const entries = await call(telemetry, 'xrange', () => commands.xrange(keys.control, `(${position}`, '+'));
     return {
-      notices: entries.map(([, [, text = '']]) => JSON.parse(text) as ControlNotice),
+      notices: entries.map(([, [, text = '']]) => JSON.parse(text) as Notice),
       position: entries.at(-1)?.[0] ?? position,
     };
   }

@@ -133,9 +133,24 @@ export class Keys {
     return `${this.prefix}:${kind}:${hash}`;
   }
 
-  /** Stream: what nodes tell each other about logins and principals. */
+  /** Stream: what nodes are told: logins that ended, principals to be disconnected, what an operator wants of a node. */
   get control(): string {
     return `${this.prefix}:control`;
+  }
+
+  /** Sorted set: node and boot id → when it was last heard of. */
+  get nodes(): string {
+    return `${this.prefix}:nodes`;
+  }
+
+  /** Hash: what the nodes said. The tag puts it into the slot of `nodes`, which has none. */
+  get nodeReports(): string {
+    return `${this.prefix}:{${this.nodes}}:reports`;
+  }
+
+  /** String: what a node writes to see whether the store answers. */
+  get asked(): string {
+    return `${this.prefix}:asked`;
   }
 
   /** Hash: the login's grant at another provider. */

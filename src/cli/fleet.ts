@@ -1,0 +1,105 @@
+/** The nodes of one deployment, as commands reach them from anywhere: through their Redis. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { ConfigError } from '../config/load.js';
+import { envName, flagName } from '../config/names.js';
+import type { SettingName } from '../config.js';
+import { type ListedNode, LOST_AFTER_MS, type NodeDirective, type NodeRegistry } from '../ops/ports.js';
+import { connectRedis } from '../store/redis/client.js';
+import { RedisControlLog } from '../store/redis/control-log.js';
+import { RedisNodeRegistry } from '../store/redis/node-registry.js';
+import { CommandFailure } from './failure.js';
+import { addSettings, readSettings } from './settings.js';
+
+const USED = ['redisUrl', 'redisPrefix'] as const satisfies SettingName[];
+const POLL_EVERY_MS = 250;
+/** A node reads its directives twice a second, and says as often what came of them. */
+const HEEDED_WITHIN_MS = 15_000;
+
+export interface Fleet {
+  nodes: NodeRegistry;
+  tell(directive: NodeDirective): Promise<void>;
+}
+
+export function isLost({ silentMs }: ListedNode): boolean {
+  return silentMs > LOST_AFTER_MS;
+}
+
+export function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** Gives a command the settings by which it finds the nodes, and what it does with them. */
+export function fleetCommand(command: Command, work: (fleet: Fleet, ...args: string[]) => Promise<void>): Command {
+  return addSettings(command, {}, USED).action(async (...args: unknown[]) => {
+    const { redisUrl, redisPrefix: prefix } = readSettings(command, {}, USED).config;
+    if (redisUrl === undefined) {
+      const names = `${flagName('redisUrl')} or ${envName('redisUrl')}`;
+      throw new ConfigError([
+        `${names} is missing: nodes are found, and told what to do, through the Redis they share`,
+      ]);
+    }
+    const quiet = () => {};
+    const connection = await connectRedis(redisUrl, {
+      prefix,
+      log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+      telemetry: { command: quiet, connection: quiet, gap: quiet, probe: quiet },
+    });
+    const directives = new RedisControlLog<NodeDirective>(connection);
+    try {
+      const names = args.filter((arg) => typeof arg === 'string');
+      await work({ nodes: new RedisNodeRegistry(connection), tell: (one) => directives.append(one) }, ...names);
+    } finally {
+      await connection.close();
+    }
+  });
+}
+
+/** @throws CommandFailure when there is no node of that name, or more than one */
+export async function findNode({ nodes }: Fleet, nodeId: string): Promise<ListedNode> {
+  const live = (await nodes.list()).filter((node) => !isLost(node));
+  const [found, ...others] = live.filter((node) => node.nodeId === nodeId);
+  if (others.length > 0) throw new CommandFailure(`${others.length + 1} nodes are called ${nodeId}: names must differ`);
+  if (found !== undefined) return found;
+  const names = live.map((node) => node.nodeId).join(', ');
+  throw new CommandFailure(`there is no node ${nodeId}${names === '' ? ', nor any other' : `; there are ${names}`}`);
+}
+
+export interface Followed {
+  /** What to tell; printed when it changes. */
+  line: string;
+  /** The node shows that it heard what it was told. */
+  heeded: boolean;
+  done: boolean;
+}
+
+/**
+ * Prints how a node comes along until it is done, or has ended.
+ * @param look what to make of it
+ * @throws CommandFailure when it is lost or does not heed what it was told
+ */
+export async function follow(
+  { nodes }: Fleet,
+  { nodeId, bootId }: ListedNode,
+  look: (node: ListedNode) => Followed,
+): Promise<void> {
+  const endMs = performance.now() + HEEDED_WITHIN_MS;
+  for (let printed = ''; ; await sleep(POLL_EVERY_MS)) {
+    const node = (await nodes.list()).find((one) => one.bootId === bootId);
+    if (node === undefined) return say(`${nodeId} has ended`);
+    if (isLost(node)) throw new CommandFailure(`${nodeId} has not been heard of for ${LOST_AFTER_MS / 1_000} s`);
+    const { line, heeded, done } = look(node);
+    if (heeded && line !== printed) say(line);
+    if (heeded) printed = line;
+    if (done) return;
+    if (!heeded && performance.now() > endMs) throw new CommandFailure(`${nodeId} does not do as it was told`);
+  }
+}
+
+/** Ctrl-C ends the command, and not what it has begun. */
+export function onInterrupt(line: string): void {
+  process.once('SIGINT', () => {
+    process.stderr.write(`\nholdfast: ${line}\n`);
+    process.exit(1);
+  });
+}

@@ -1,0 +1,96 @@
+import type { Clock } from '../lib/clock.js';
+import type { Log } from '../lib/log.js';
+
+export interface StoreHealthOptions {
+  /** What is wrong between this node and its store now, by name, such as `store_unreachable`; empty while all works. */
+  faults(): string[];
+  /** Whether the store answers a connection that is made for the question. Must not reject. */
+  answers(): Promise<boolean>;
+  /** Not ready without the store, whoever else has lost it too. */
+  strict: boolean;
+  clock: Clock;
+  log: Log;
+}
+
+export interface StoreVerdict {
+  /** Why this node should get no connections: others may do better. */
+  reasons: string[];
+  /** What is wrong for all nodes as far as this one can tell: to take it out would help nobody. */
+  degraded: string[];
+}
+
+const LOOK_EVERY_MS = 500;
+const ASK_EVERY_MS = 2_000;
+/** Shorter troubles, such as a reconnection, are no reason to send connections elsewhere. */
+const PATIENCE_MS = 5_000;
+
+/**
+ * Tells a node that alone has lost its store from an outage of the store. In an outage readiness must not take every
+ * node out at once: there is nowhere else to go, and those that are connected can go on. The difference is whether a
+ * fresh connection is answered where the standing ones do not work.
+ */
+export class StoreHealth {
+  readonly #options: StoreHealthOptions;
+  readonly #timer: NodeJS.Timeout;
+  /** By the monotonic clock. */
+  #changedAtMs: number;
+  #askedAtMs = Number.NEGATIVE_INFINITY;
+  #asking = false;
+  #works = false;
+  #everWorked = false;
+  /** The store answers, so it is this node that has lost it. */
+  #alone = false;
+
+  constructor(options: StoreHealthOptions) {
+    this.#options = options;
+    this.#changedAtMs = options.clock.monotonicMs();
+    this.#timer = setInterval(() => this.look(), LOOK_EVERY_MS).unref();
+  }
+
+  /** How long all has worked, or something has not. */
+  get sinceMs(): number {
+    return this.#options.clock.monotonicMs() - this.#changedAtMs;
+  }
+
+  verdict(): StoreVerdict {
+    const faults = this.look();
+    const alone = this.#alone && this.sinceMs >= PATIENCE_MS;
+    // Until it has worked once the node is of no use to anybody.
+    const out = this.#options.strict || alone || !this.#everWorked;
+    return out ? { reasons: faults, degraded: [] } : { reasons: [], degraded: faults };
+  }
+
+  /** Takes note of how things are. @returns what is wrong */
+  look(): string[] {
+    const { clock, log } = this.#options;
+    const faults = this.#options.faults();
+    const works = faults.length === 0;
+    if (works !== this.#works) {
+      if (works && this.#everWorked) log.info({ after_ms: Math.round(this.sinceMs) }, 'store works again');
+      if (!works) log.warn({ faults }, 'store does not work; open connections stay');
+      this.#works = works;
+      this.#changedAtMs = clock.monotonicMs();
+      this.#alone = false;
+    }
+    this.#everWorked ||= works;
+    if (!works) void this.#ask();
+    return faults;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #ask(): Promise<void> {
+    const { answers, clock, log } = this.#options;
+    if (this.#asking || clock.monotonicMs() - this.#askedAtMs < ASK_EVERY_MS) return;
+    this.#asking = true;
+    const alone = await answers();
+    this.#asking = false;
+    this.#askedAtMs = clock.monotonicMs();
+    if (this.#works || alone === this.#alone) return;
+    this.#alone = alone;
+    if (alone) log.warn({}, 'the store answers others; this node is not ready while its own connections do not work');
+    else log.warn({}, 'no store answers; this node stays ready, since others cannot do better');
+  }
+}

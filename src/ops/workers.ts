@@ -1,0 +1,174 @@
+/** Several processes that share the public port, each a node of its own. */
+import cluster, { type Worker } from 'node:cluster';
+import { once } from 'node:events';
+import type { Log } from '../lib/log.js';
+import type { Readiness } from './health.js';
+import { WorkerChannel } from './worker-channel.js';
+import { WorkerMetrics } from './worker-metrics.js';
+
+export interface WorkersOptions {
+  count: number;
+  /** The workers' begin with it: `n1-1`, `n1-2` … */
+  nodeId: string;
+  /** The command line that makes a worker of that name. */
+  args(nodeId: string): readonly string[];
+  /** How long one may take to end. */
+  stopMs: number;
+  log: Log;
+}
+
+interface Place {
+  readonly number: number;
+  readonly nodeId: string;
+  worker?: Worker | undefined;
+  /** Once it takes connections. */
+  channel?: WorkerChannel | undefined;
+  restarts: number;
+  backoffMs: number;
+  timer?: NodeJS.Timeout | undefined;
+}
+
+const BACKOFF = { baseMs: 1_000, capMs: 30_000 };
+/** One that has lived so long did not fail at its start. */
+const SETTLED_MS = 60_000;
+
+export class Workers {
+  readonly #metrics = new WorkerMetrics();
+  readonly #options: WorkersOptions;
+  readonly #places: readonly Place[];
+  /** One has taken connections: from then on who ends is replaced. */
+  #begun = false;
+  #drained = false;
+  #stopping = false;
+
+  constructor(options: WorkersOptions) {
+    this.#options = options;
+    this.#places = Array.from({ length: options.count }, (_, index) => ({
+      number: index + 1,
+      nodeId: `${options.nodeId}-${index + 1}`,
+      restarts: 0,
+      backoffMs: BACKOFF.baseMs,
+    }));
+  }
+
+  /** Whether any runs. */
+  get live(): boolean {
+    return this.#places.some(({ worker }) => worker !== undefined);
+  }
+
+  /**
+   * Starts one, and when that takes connections the others, so that what is wrong with the settings is said once.
+   * @returns the exit code of the first when it ended instead
+   */
+  async start(): Promise<number | undefined> {
+    const [first, ...others] = this.#places as [Place, ...Place[]];
+    const worker = this.#fork(first);
+    const code = await new Promise<number | undefined>((resolve) => {
+      worker.once('message', () => resolve(undefined));
+      worker.once('exit', (exitCode: number | null) => resolve(exitCode ?? 1));
+    });
+    if (code !== undefined) return code;
+    this.#begun = true;
+    for (const place of others) this.#fork(place);
+    return undefined;
+  }
+
+  /** Ready while any is; the others' reasons are told then all the same. */
+  async readiness(): Promise<Readiness> {
+    const all = await Promise.all(
+      this.#places.map(async ({ nodeId, channel }) => {
+        const silent: Readiness = { reasons: [channel === undefined ? 'not_running' : 'no_answer'], degraded: [] };
+        const { reasons, degraded } = (await channel?.ask('readiness')) ?? silent;
+        return { ready: reasons.length === 0, told: [...reasons, ...degraded].map((reason) => `${nodeId}: ${reason}`) };
+      }),
+    );
+    const told = all.flatMap((one) => one.told);
+    return all.some(({ ready }) => ready) ? { reasons: [], degraded: told } : { reasons: told, degraded: [] };
+  }
+
+  /** What each says of itself; null of one that does not answer. */
+  status(): Promise<object[]> {
+    return Promise.all(
+      this.#places.map(async ({ nodeId, worker, channel, restarts }) => ({
+        node: nodeId,
+        pid: worker?.process.pid ?? null,
+        restarts,
+        status: (await channel?.ask('status')) ?? null,
+      })),
+    );
+  }
+
+  get contentType(): string {
+    return this.#metrics.contentType;
+  }
+
+  /** Metrics of all together. */
+  async render(): Promise<string> {
+    await Promise.all(
+      this.#places.map(async ({ number, channel }) => {
+        const snapshot = await channel?.ask('metrics');
+        if (snapshot !== undefined) this.#metrics.set(number, snapshot);
+      }),
+    );
+    return this.#metrics.render();
+  }
+
+  async drain(): Promise<void> {
+    this.#drained = true;
+    await Promise.all(this.#places.map(({ channel }) => channel?.ask('drain')));
+  }
+
+  async undrain(): Promise<void> {
+    this.#drained = false;
+    await Promise.all(this.#places.map(({ channel }) => channel?.ask('undrain')));
+  }
+
+  /** Lets all drain at once, and resolves when they have ended. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    for (const { timer } of this.#places) clearTimeout(timer);
+    const running = this.#places.flatMap(({ worker }) => worker ?? []);
+    const ended = running.map((worker) => once(worker, 'exit'));
+    for (const worker of running) worker.process.kill('SIGTERM');
+    const late = setTimeout(() => this.kill(), this.#options.stopMs);
+    await Promise.all(ended);
+    clearTimeout(late);
+  }
+
+  /** Ends them at once. */
+  kill(): void {
+    this.#stopping = true;
+    for (const { timer, worker } of this.#places) {
+      clearTimeout(timer);
+      worker?.process.kill('SIGKILL');
+    }
+  }
+
+  #fork(place: Place): Worker {
+    // Not as JSON, which has no NaN.
+    cluster.setupPrimary({ args: [...this.#options.args(place.nodeId)], serialization: 'advanced' });
+    const worker = cluster.fork();
+    const startedAtMs = performance.now();
+    place.worker = worker;
+    const channel = new WorkerChannel(worker, () => {
+      place.channel = channel;
+      if (this.#drained) void channel.ask('drain');
+    });
+    worker.once('exit', (code, signal) => {
+      place.worker = undefined;
+      place.channel = undefined;
+      this.#metrics.end(place.number);
+      if (this.#begun && !this.#stopping) this.#forkAgain(place, performance.now() - startedAtMs, { code, signal });
+    });
+    return worker;
+  }
+
+  #forkAgain(place: Place, livedMs: number, end: { code: number | null; signal: string | null }): void {
+    if (livedMs >= SETTLED_MS) place.backoffMs = BACKOFF.baseMs;
+    const afterMs = place.backoffMs;
+    place.backoffMs = Math.min(BACKOFF.capMs, afterMs * 2);
+    place.restarts += 1;
+    this.#options.log.error({ worker: place.nodeId, ...end, after_ms: afterMs }, 'worker ended; another one follows');
+    place.timer = setTimeout(() => this.#fork(place), afterMs);
+  }
+}

@@ -1,0 +1,85 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { NodeReport } from '../../src/ops/ports.js';
+import { redisNodes } from '../contract/node-registry-redis-harness.js';
+import { testRedis } from '../support/redis.js';
+import { holdfast } from './run-holdfast.js';
+
+const COMMANDS = [['nodes'], ['drain', 'n1'], ['undrain', 'n1'], ['rebalance', '--max-rate', '10']];
+
+function report(nodeId: string, bootId: string, rest: Partial<NodeReport> = {}): NodeReport {
+  const base = { version: '1.2.3', state: 'ready', connections: 12, leases: 5, configFingerprint: 'ab12' } as const;
+  return { nodeId, bootId, ...base, ...rest };
+}
+
+describe('commands for nodes', () => {
+  let harness: Awaited<ReturnType<typeof redisNodes>>;
+  const run = (...args: string[]) => {
+    const { prefix } = harness.connection.keys;
+    return holdfast([...args, '--redis-url', testRedis().url, '--redis-prefix', prefix]);
+  };
+
+  beforeAll(async () => {
+    harness = await redisNodes(testRedis().url);
+  });
+
+  afterAll(() => harness.close());
+
+  it.each(COMMANDS.map((command) => [command] as const))('%j needs to know the Redis', async (command) => {
+    const { code, stdout, stderr } = await holdfast(command);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(/^holdfast: --redis-url or HOLDFAST_REDIS_URL is missing: .*\n$/);
+  });
+
+  it('say what there is not', async () => {
+    expect(await run('nodes')).toMatchObject({ code: 0, stdout: 'There are no nodes.\n', stderr: '' });
+    const drained = await run('drain', 'n1');
+    expect(drained).toMatchObject({ code: 1, stderr: 'holdfast: there is no node n1, nor any other\n' });
+    const balanced = await run('rebalance', '--max-rate', '5');
+    expect(balanced).toMatchObject({ code: 0, stdout: 'even: no node is ready\n' });
+  });
+
+  it('list nodes as a table and as JSON, lost ones too, which none can be drained of', async () => {
+    const lost = report('n2', 'b-2');
+    await harness.nodes.beat(report('n1', 'b-1', { state: 'draining' }));
+    await harness.nodes.beat(lost);
+    await harness.age(lost, 60_000);
+    const lines = (await run('nodes')).stdout.split('\n').map((line) => line.trim().split(/ {2,}/));
+    expect(lines).toEqual([
+      ['node', 'state', 'connections', 'leases', 'version', 'settings', 'boot', 'heard of'],
+      ['n1', 'draining', '12', '5', '1.2.3', 'ab12', 'b-1', expect.stringMatching(/^\d s ago$/)],
+      ['n2', 'lost', '12', '5', '1.2.3', 'ab12', 'b-2', expect.stringMatching(/^6\d s ago$/)],
+      [''],
+    ]);
+    expect(JSON.parse((await run('nodes', '--json')).stdout)).toMatchObject([{ nodeId: 'n1' }, { nodeId: 'n2' }]);
+    expect((await run('drain', 'n2')).stderr).toContain('there is no node n2; there are n1');
+  });
+
+  it('refuse a name that two nodes have', async () => {
+    await harness.nodes.beat(report('twin', 'b-3'));
+    await harness.nodes.beat(report('twin', 'b-4'));
+    expect(await run('drain', 'twin')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('2 nodes are called'),
+    });
+  });
+
+  it('leave a node alone that is not drained', async () => {
+    await harness.nodes.beat(report('n5', 'b-5'));
+    expect(await run('undrain', 'n5')).toMatchObject({ code: 0, stdout: 'n5 is not drained\n' });
+    expect(await harness.connection.commands.xlen(harness.connection.keys.control)).toBe(0);
+  });
+
+  it.each(['0', 'fast', '-1', ''])('refuse a rate of %j', async (rate) => {
+    expect(await run('rebalance', '--max-rate', rate)).toMatchObject({ code: 2 });
+  });
+});
+
+it('keygen prints an admin key that serve takes', async () => {
+  const { stdout } = await holdfast(['keygen', '--admin-key']);
+  const [, key = ''] = /^HOLDFAST_ADMIN_KEY=(\S{43})\n$/.exec(stdout) ?? [];
+  const env = { HOLDFAST_SECRET: 'a-secret-for-the-tests-of-the-cli-only', HOLDFAST_ADMIN_KEY: key };
+  const args = ['--auth', 'anonymous', '--access', 'open'];
+  expect(await holdfast(['check-config', ...args], env)).toMatchObject({ code: 0, stderr: '' });
+  const same = { ...env, HOLDFAST_SECRET: key };
+  expect((await holdfast(['check-config', ...args], same)).stderr).toContain('must differ');
+});
