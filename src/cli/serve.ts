@@ -13,11 +13,11 @@ async function serve(config: Config): Promise<void> {
   if (cluster.isPrimary) return runWorkers(config);
   await runGateway(config, { ...EXTRAS, worker: true }, ({ operations, metrics }) => {
     answerCalls({
-      readiness: () => operations.readiness(),
-      status: () => operations.status(),
+      readiness: async () => operations.readiness(),
+      status: async () => operations.status(),
       metrics,
-      drain: () => operations.drain(),
-      undrain: () => operations.undrain(),
+      drain: async () => operations.drain(),
+      undrain: async () => operations.undrain(),
     });
   });
 }

@@ -25,7 +25,9 @@ type Check = readonly [wrong: boolean, problem: string];
  */
 export function conflicts(config: Config, stated: boolean): string[] {
   const checks = [
-    ...(stated ? missing(config) : []),
+    ...(stated
+      ? missing(config)
+      : [[config.workers > 1, '--workers is for serve: dev is one process'] satisfies Check]),
     ...jwtChecks(config),
     ...loginChecks(config),
     ...upstreamChecks(config),

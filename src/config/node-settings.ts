@@ -27,11 +27,9 @@ export const nodeSettings = {
       help: 'name of this node, unlike that of any other',
       defaultText: 'host name and process id',
     }),
-  workers: integer(1, MAX_WORKERS)
-    .default(1)
-    .register(settingInfo, {
-      help: 'processes of serve that share the public port, each a node: <node id>-1 and so on',
-    }),
+  workers: integer(1, MAX_WORKERS).default(1).register(settingInfo, {
+    help: 'processes of serve that share the public port, each a node: <node id>-1 and so on',
+  }),
   logLevel: oneOf(LOG_LEVELS)
     .default('info')
     .register(settingInfo, { help: 'least severe log lines that are written' }),

@@ -6,22 +6,20 @@ import type { Readiness } from './health.js';
 /** The values of all metrics of a process. */
 export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
 
-type Awaitable<T> = T | Promise<T>;
-
 /** What a worker answers. */
 export interface WorkerCalls {
-  readiness(): Awaitable<Readiness>;
-  status(): Awaitable<object>;
-  metrics(): Awaitable<MetricsSnapshot>;
-  drain(): Awaitable<void>;
-  undrain(): Awaitable<void>;
+  readiness(): Promise<Readiness>;
+  status(): Promise<object>;
+  metrics(): Promise<MetricsSnapshot>;
+  drain(): Promise<void>;
+  undrain(): Promise<void>;
 }
 
-type Call = keyof WorkerCalls;
-type Answer<C extends Call> = Awaited<ReturnType<WorkerCalls[C]>>;
+export type WorkerCall = keyof WorkerCalls;
+export type WorkerAnswer<C extends WorkerCall> = Awaited<ReturnType<WorkerCalls[C]>>;
 
 interface Question {
-  call: Call;
+  call: WorkerCall;
   id: number;
 }
 
@@ -58,7 +56,7 @@ export class WorkerChannel {
   }
 
   /** Undefined when it does not answer within a second. */
-  ask<C extends Call>(call: C): Promise<Answer<C> | undefined> {
+  ask<C extends WorkerCall>(call: C): Promise<WorkerAnswer<C> | undefined> {
     if (!this.#worker.isConnected()) return Promise.resolve(undefined);
     this.#asked += 1;
     const id = this.#asked;
@@ -66,7 +64,7 @@ export class WorkerChannel {
       const settle = (answer?: unknown) => {
         clearTimeout(late);
         this.#waiting.delete(id);
-        resolve(answer as Answer<C> | undefined);
+        resolve(answer as WorkerAnswer<C> | undefined);
       };
       const late = setTimeout(settle, ANSWER_MS);
       this.#waiting.set(id, settle);

@@ -3,7 +3,7 @@ import type { MetricsSnapshot } from './worker-channel.js';
 
 function aggregated(snapshots: MetricsSnapshot[]): Registry {
   // Its type asks for an array of metrics where it takes one of such arrays.
-  return AggregatorRegistry.aggregate(snapshots as object[]);
+  return AggregatorRegistry.aggregate(snapshots);
 }
 
 /** The metrics of all workers as those of one process; each metric says what is made of its values, mostly their sum. */

@@ -3,7 +3,7 @@ import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import type { Log } from '../lib/log.js';
 import type { Readiness } from './health.js';
-import { WorkerChannel } from './worker-channel.js';
+import { type WorkerAnswer, type WorkerCall, WorkerChannel } from './worker-channel.js';
 import { WorkerMetrics } from './worker-metrics.js';
 
 export interface WorkersOptions {
@@ -75,27 +75,21 @@ export class Workers {
 
   /** Ready while any is; the others' reasons are told then all the same. */
   async readiness(): Promise<Readiness> {
-    const all = await Promise.all(
-      this.#places.map(async ({ nodeId, channel }) => {
-        const silent: Readiness = { reasons: [channel === undefined ? 'not_running' : 'no_answer'], degraded: [] };
-        const { reasons, degraded } = (await channel?.ask('readiness')) ?? silent;
-        return { ready: reasons.length === 0, told: [...reasons, ...degraded].map((reason) => `${nodeId}: ${reason}`) };
-      }),
-    );
+    const all = (await this.#ask('readiness')).map(({ place, answer }) => {
+      const silent = { reasons: [place.channel === undefined ? 'not_running' : 'no_answer'], degraded: [] };
+      const { reasons, degraded } = answer ?? silent;
+      const told = [...reasons, ...degraded].map((reason) => `${place.nodeId}: ${reason}`);
+      return { ready: reasons.length === 0, told };
+    });
     const told = all.flatMap((one) => one.told);
     return all.some(({ ready }) => ready) ? { reasons: [], degraded: told } : { reasons: told, degraded: [] };
   }
 
   /** What each says of itself; null of one that does not answer. */
-  status(): Promise<object[]> {
-    return Promise.all(
-      this.#places.map(async ({ nodeId, worker, channel, restarts }) => ({
-        node: nodeId,
-        pid: worker?.process.pid ?? null,
-        restarts,
-        status: (await channel?.ask('status')) ?? null,
-      })),
-    );
+  async status(): Promise<object[]> {
+    return (await this.#ask('status')).map(({ place: { nodeId, worker, restarts }, answer }) => {
+      return { node: nodeId, pid: worker?.process.pid ?? null, restarts, status: answer ?? null };
+    });
   }
 
   get contentType(): string {
@@ -104,23 +98,20 @@ export class Workers {
 
   /** Metrics of all together. */
   async render(): Promise<string> {
-    await Promise.all(
-      this.#places.map(async ({ number, channel }) => {
-        const snapshot = await channel?.ask('metrics');
-        if (snapshot !== undefined) this.#metrics.set(number, snapshot);
-      }),
-    );
+    for (const { place, answer } of await this.#ask('metrics')) {
+      if (answer !== undefined) this.#metrics.set(place.number, answer);
+    }
     return this.#metrics.render();
   }
 
   async drain(): Promise<void> {
     this.#drained = true;
-    await Promise.all(this.#places.map(({ channel }) => channel?.ask('drain')));
+    await this.#ask('drain');
   }
 
   async undrain(): Promise<void> {
     this.#drained = false;
-    await Promise.all(this.#places.map(({ channel }) => channel?.ask('undrain')));
+    await this.#ask('undrain');
   }
 
   /** Lets all drain at once, and resolves when they have ended. */
@@ -142,6 +133,10 @@ export class Workers {
       clearTimeout(timer);
       worker?.process.kill('SIGKILL');
     }
+  }
+
+  #ask<C extends WorkerCall>(call: C): Promise<{ place: Place; answer: WorkerAnswer<C> | undefined }[]> {
+    return Promise.all(this.#places.map(async (place) => ({ place, answer: await place.channel?.ask(call) })));
   }
 
   #fork(place: Place): Worker {

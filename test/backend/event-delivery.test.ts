@@ -168,7 +168,7 @@ describe('events', () => {
     expect((await outbox.backlog()).dead).toBe(0);
   });
 
-  test('1,000 of them all arrive in order while every third call fails in some way', async () => {
+  test('hundreds of them all arrive in order while every third call fails in some way', async () => {
     const [first, second] = await twoRedis();
     const subjects = subjectsOf(50);
     let calls = 0;
@@ -179,7 +179,7 @@ describe('events', () => {
       else if (fate === 6) response.writeHead(200, { 'content-length': 9 }).write('half', () => socket.destroy());
       else response.writeHead(fate === 9 || fate === 0 ? 500 : 200).end();
     });
-    await fill(first, subjects, 20);
+    await fill(first, subjects, 6);
     const pace = { maxAttempts: 50 };
     deliver(first, server.url, { pace });
     deliver(second, server.url, { pace });
@@ -188,10 +188,10 @@ describe('events', () => {
     for (const subject of subjects) {
       // Repetitions follow each other; nothing comes before what precedes it.
       const distinct = (sessions[subject] ?? []).filter((n, i, all) => n !== all[i - 1]);
-      expect(distinct).toEqual(upTo(20));
+      expect(distinct).toEqual(upTo(6));
     }
     expect((await first.backlog()).dead).toBe(0);
-    expect(server.received.length).toBeGreaterThan(1_200);
+    expect(server.received.length).toBeGreaterThan(360);
   });
 
   test('that a node had in hand when it died are delivered by another', async () => {

@@ -54,19 +54,6 @@ describeDemo('the page in Chromium', (demo) => {
     expect(await second.log()).not.toContain('You are no longer the owner');
   });
 
-  it('a release in the middle of an answer is no problem: the next owner goes on', async () => {
-    const first = await demo().open();
-    await first.shows(OWNER);
-    await first.ask('Go on');
-    await first.hears(20);
-    await first.press('Release');
-    await first.shows(FREE);
-    await first.press('Claim');
-    await first.shows(OWNER);
-    await first.hears(60);
-    expect(await first.log()).not.toContain('Problem');
-  });
-
   it('an unsubscription frees the session at once, and one may come back', async () => {
     const first = await demo().open();
     await first.shows(OWNER);
@@ -161,40 +148,6 @@ describeDemo('the page in Chromium', (demo) => {
     await second.shows(WATCHER);
     await page.setViewportSize({ width: 320, height: 640 });
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(320);
-  });
-
-  it('an expired access token costs a refresh and the connection, not the session', async () => {
-    const first = await demo().open();
-    await first.logIn('alice');
-    await first.shows(OWNER);
-    const [epoch, connection] = [await first.epoch(), await first.connection()];
-    const refreshed = first.page.waitForResponse((response) => response.url().endsWith('/v1/auth/refresh'));
-    await first.press('Expire my access token');
-    expect((await refreshed).status()).toBe(200);
-    await expect.poll(() => first.epoch()).toBeGreaterThan(epoch);
-    await first.shows(OWNER);
-    expect(await first.connection()).not.toBe(connection);
-    expect(await first.log()).toContain('the access token has expired, code 4201');
-    expect(await first.textOf('#access-ends')).toMatch(/^in (5 min|4 min \d+ s)$/);
-    expect(await first.textOf('#login-ends')).toMatch(/^in 1\d days$/);
-  });
-
-  it('a login that another device ends is over in every tab', async () => {
-    const first = await demo().open();
-    await first.logIn('bob');
-    await first.shows(OWNER);
-    const second = await demo().open();
-    await second.shows(WATCHER);
-    await first.press('Log out elsewhere');
-    for (const tab of [first, second]) {
-      await tab.shows('Not subscribed');
-      expect(await tab.textOf('#detail')).toBe('Your login has ended. Log in again.');
-      await expect.poll(() => tab.page.textContent('#login-label')).toBe('Logged out');
-      expect(await tab.log()).toContain('the login was revoked, code 4001');
-      expect(await tab.textOf('#login-ends')).toBe('–');
-      // Chromium reports the answer 401 by which the page learns that the login is over.
-      tab.complaints.length = 0;
-    }
   });
 
   it('offers only what there is to break', async () => {

@@ -27,6 +27,7 @@ describe('settings that do not fit together', () => {
   it.each<[Partial<Config>, string]>([
     [{ secret: undefined }, 'holdfast keygen'],
     [{ auth: undefined }, '--auth is missing'],
+    [{ workers: 2 }, '--workers 2 needs --redis-url'],
     [{ auth: ['jwt'] }, '--auth jwt needs HOLDFAST_JWT_SECRET, HOLDFAST_JWT_PUBLIC_KEY or HOLDFAST_JWT_JWKS_URL'],
     [
       { auth: ['jwt'], jwtSecret: JWT_SECRET, jwtPublicKey: PEM },
@@ -120,5 +121,8 @@ describe('settings that do not fit together', () => {
   it('asks for secret and auth only where they must be stated', () => {
     expect(conflicts({ ...defaults, access: 'open' }, false)).toEqual([]);
     expect(conflicts(defaults, true)).toHaveLength(2);
+    expect(conflicts({ ...good, workers: 2, redisUrl: 'redis://127.0.0.1' }, false)).toEqual([
+      '--workers is for serve: dev is one process',
+    ]);
   });
 });

@@ -29,6 +29,10 @@ const WRONG: Record<SettingName, [value: unknown, allowed: string][]> = {
     ['a b', '1 to 64 characters'],
     ['x'.repeat(65), '1 to 64 characters'],
   ],
+  workers: [
+    [0, 'integer from 1 to 64'],
+    [65, 'integer from 1 to 64'],
+  ],
   logLevel: [['verbose', 'one of debug, info, warn, error, silent']],
   redisUrl: [
     ['localhost:6379', 'a Redis URL'],

@@ -45,6 +45,14 @@ describe('the internal port', () => {
     expect((await get('/livez')).status).toBe(200);
   });
 
+  it('says so when nothing runs for which it could answer', async () => {
+    let live = true;
+    const { get } = await start({ live: () => live });
+    expect((await get('/livez')).status).toBe(200);
+    live = false;
+    expect((await get('/livez')).status).toBe(503);
+  });
+
   it('serves metrics and the status, and nothing else', async () => {
     const { get } = await start();
     const metrics = await get('/metrics');

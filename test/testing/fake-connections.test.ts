@@ -135,14 +135,20 @@ describe('a connection to the fake gateway', () => {
     expect(await second).toEqual({ offset: 1 });
   });
 
-  it('is closed for a frame that is too large, and counts sessions', async () => {
-    const [session, client] = await joined(ID);
+  it('is closed for a frame that is too large, which the client itself does not send', async () => {
+    const [session] = await joined(ID);
+    const tooLarge = 'x'.repeat(70_000);
+    await expect(session.send(tooLarge)).rejects.toMatchObject({ code: 'message_too_large' });
+    const socket = new gateway.WebSocket(gateway.url, ['holdfast.v1']);
     const codes: number[] = [];
-    client.on('connection', (state) => state.name === 'waiting' && codes.push(state.code));
-    session.send('x'.repeat(70_000)).catch(() => {});
+    socket.addEventListener('close', ({ code }) => codes.push(code));
+    await pass();
+    socket.send(JSON.stringify({ type: 'send', session_id: ID, data: tooLarge }));
     await pass();
     expect(codes).toEqual([1009]);
-    client.close();
+  });
+
+  it('counts sessions, and has what was sent over it', async () => {
     const many = connect();
     for (let n = 0; n < 128; n++) many.session(`many:${n}`);
     await pass();
