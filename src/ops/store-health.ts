@@ -73,7 +73,8 @@ export class StoreHealth {
       this.#alone = false;
     }
     this.#everWorked ||= works;
-    if (!works) void this.#ask();
+    // Before it has worked once it is not ready anyway.
+    if (!works && this.#everWorked) void this.#ask();
     return faults;
   }
 

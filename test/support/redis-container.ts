@@ -20,7 +20,7 @@ export async function startRedisContainer(): Promise<RedisContainer | undefined>
 async function start(): Promise<RedisContainer> {
   const { GenericContainer } = await import('testcontainers');
   const container = await new GenericContainer('redis:8-alpine')
-    .withCommand(['redis-server', '--save', '', '--appendonly', 'no', '--maxmemory-policy', 'noeviction'])
+    .withCommand(['redis-server', '--save', '', '--maxmemory-policy', 'noeviction', '--protected-mode', 'no'])
     .withExposedPorts(6379)
     .start();
   return {
