@@ -4,7 +4,7 @@ import { redisNodes } from '../contract/node-registry-redis-harness.js';
 import { testRedis } from '../support/redis.js';
 import { holdfast } from './run-holdfast.js';
 
-const COMMANDS = [['nodes'], ['drain', 'n1'], ['undrain', 'n1'], ['rebalance', '--max-rate', '10']];
+const COMMANDS = [['nodes'], ['rebalance', '--max-rate', '10']];
 
 function report(nodeId: string, bootId: string, rest: Partial<NodeReport> = {}): NodeReport {
   const base = { version: '1.2.3', state: 'ready', connections: 12, leases: 5, configFingerprint: 'ab12' } as const;
