@@ -1,8 +1,8 @@
 /** What the client costs a page: messages parsed and dispatched in Chromium, beside a WebSocket with nothing on top. */
 import { readFile } from 'node:fs/promises';
-import { chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { bundleClient } from '../scripts/bundle.js';
-import { CHROMIUM_ARGS, findChromium } from '../test/support/chromium.js';
+import { launchChromium } from '../test/support/chromium.js';
 import { ANSWERS, MESSAGE, startPageStream } from './page-stream.js';
 import { median, ratio, table } from './report.js';
 
@@ -73,8 +73,6 @@ async function measure(page: Page): Promise<void> {
 }
 
 export async function browser(): Promise<void> {
-  const executablePath = findChromium();
-  if (executablePath === undefined) throw new Error('no chromium on PATH');
   const file = (name: string) => readFile(new URL(`page/${name}`, import.meta.url));
   const files = new Map([
     ['/', await file('index.html')],
@@ -82,7 +80,7 @@ export async function browser(): Promise<void> {
     ['/client.js', await bundleClient('iife')],
   ]);
   const stream = await startPageStream(files, SATURATED.count);
-  const chromiumBrowser = await chromium.launch({ executablePath, args: CHROMIUM_ARGS });
+  const chromiumBrowser = await launchChromium();
   try {
     const page = await chromiumBrowser.newPage();
     await page.goto(stream.url);

@@ -1,4 +1,5 @@
 /** Has the access token of a login renewed while it still lasts, so that nobody ever waits for a new one. */
+import { equalJitterMs } from '../lib/backoff.js';
 import type { HeldToken } from './access-token.js';
 import { isPage } from './page.js';
 
@@ -54,7 +55,7 @@ export class Freshness {
     const [renew] = this.#offers;
     if (renew !== undefined) return renew();
     const isHidden = isPage() && document.visibilityState === 'hidden';
-    if (!isHidden) this.#refresh().catch(() => this.#wait(RETRY_MS * (0.5 + Math.random() / 2)));
+    if (!isHidden) this.#refresh().catch(() => this.#wait(equalJitterMs(RETRY_MS)));
   }
 
   #wait(ms?: number): void {

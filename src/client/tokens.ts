@@ -15,7 +15,7 @@ const MAX_TOKEN_LENGTH = 512;
  */
 export class Tokens {
   readonly #current = new Map<string, string>();
-  /** By which sessions are being subscribed, as long as that is not answered. */
+  /** In a page: by which sessions are being subscribed, as long as that is not answered. */
   readonly #attempts = new Map<string, string>();
   readonly #storage: SafeStorage;
   readonly #prefix: string;
@@ -55,7 +55,7 @@ export class Tokens {
   /** The `attempt_id` of a subscription that begins: a fresh one, or that of the page before, which got no answer. */
   attempt(sessionId: string): string {
     const attemptId = this.#attempts.get(sessionId) ?? randomId();
-    this.#attempts.set(sessionId, attemptId);
+    if (this.#inPage) this.#attempts.set(sessionId, attemptId);
     return attemptId;
   }
 
@@ -95,8 +95,8 @@ export class Tokens {
   }
 
   #putBack(): void {
-    for (const sessionId of new Set([...this.#current.keys(), ...(this.#inPage ? this.#attempts.keys() : [])])) {
-      const attemptId = this.#inPage ? this.#attempts.get(sessionId) : undefined;
+    for (const sessionId of new Set([...this.#current.keys(), ...this.#attempts.keys()])) {
+      const attemptId = this.#attempts.get(sessionId);
       const token = this.#current.get(sessionId) ?? '';
       const key = this.#prefix + sessionId;
       // Another client of the page has left its token there.

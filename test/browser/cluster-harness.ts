@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vitest';
 import { newSession, noHaproxy, useCluster } from '../cluster/use-cluster.js';
-import { CHROMIUM_ARGS, findChromium } from '../support/chromium.js';
+import { findChromium, launchChromium } from '../support/chromium.js';
 import type { GatewayCluster } from '../support/cluster.js';
 import { createLogin } from '../support/login-calls.js';
 import { freePorts } from '../support/ports.js';
@@ -198,9 +198,8 @@ export function describeInChromium(name: string, args: readonly string[], tests:
     beforeAll(async () => {
       const [port = 0] = await freePorts(1);
       debuggingUrl = `http://127.0.0.1:${port}`;
-      browser = await chromium.launch({
-        executablePath: executablePath ?? '',
-        args: [...CHROMIUM_ARGS, `--remote-debugging-port=${port}`],
+      browser = await launchChromium({
+        args: [`--remote-debugging-port=${port}`],
         ignoreDefaultArgs: DEFAULTS_TO_DROP,
       });
     });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { replyTo } from '../../src/web/reply.js';
 import { noHaproxy, withHaproxy } from '../cluster/use-cluster.js';
 import { basePort, ClusterScript } from '../support/cluster-script.js';
-import { describeDemo, LONG, OWNER, type Tab, WATCHER } from './demo-page.js';
+import { describeDemo, LONG, OWNER, type Tab } from './demo-page.js';
 
 let script: ClusterScript;
 
@@ -25,10 +25,7 @@ describe.skipIf(noHaproxy)(withHaproxy('npm run cluster'), () => {
     (demo) => {
       it('owns again on another node within seconds of its node’s death, and no word of the answer is lost', async () => {
         const words = replyTo('Kill');
-        const first = await demo().open();
-        await first.shows(OWNER);
-        const second = await demo().open();
-        await second.shows(WATCHER);
+        const [first, second] = await demo().openTwo();
         const [node, epoch] = [await nodeOf(first), await first.epoch()];
         await first.ask('Kill');
         await first.press('Kill my node');

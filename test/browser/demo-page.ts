@@ -1,11 +1,10 @@
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vitest';
-import { CHROMIUM_ARGS, findChromium } from '../support/chromium.js';
+import { type Browser, type BrowserContext, type Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
+import { launchChromium } from '../support/chromium.js';
+import { describeWithChromium } from '../support/chromium-suite.js';
 import { DevGateway } from '../support/dev-gateway.js';
 
 export const GRACE_MS = 2_000;
-const executablePath = findChromium();
-const isOptional = process.env['CI'] !== 'true';
 
 /** One tab of the page, read the way a person reads it. */
 export class Tab {
@@ -82,6 +81,8 @@ export interface Demo {
   context: BrowserContext;
   tabs: Tab[];
   open(url?: string): Promise<Tab>;
+  /** An owner, and then a watcher. */
+  openTwo(): Promise<[Tab, Tab]>;
 }
 
 /** Whatever serves the page. */
@@ -99,7 +100,7 @@ export function describeDemo(
   tests: (demo: () => Demo) => void,
   start: () => Promise<PageHost> = startDev,
 ): void {
-  describe.skipIf(executablePath === undefined && isOptional)(`${name} (needs a chromium on PATH)`, () => {
+  describeWithChromium(name, () => {
     let gateway: PageHost;
     let browser: Browser;
     let context: BrowserContext;
@@ -114,9 +115,8 @@ export function describeDemo(
     };
 
     beforeAll(async () => {
-      if (executablePath === undefined) throw new Error('no chromium on PATH');
       gateway = await start();
-      browser = await chromium.launch({ executablePath, args: CHROMIUM_ARGS });
+      browser = await launchChromium();
     });
 
     afterAll(async () => {
@@ -136,6 +136,14 @@ export function describeDemo(
       expect(complaints).toEqual([]);
     });
 
-    tests(() => ({ context, tabs, open }));
+    const openTwo = async (): Promise<[Tab, Tab]> => {
+      const first = await open();
+      await first.shows(OWNER);
+      const second = await open();
+      await second.shows(WATCHER);
+      return [first, second];
+    };
+
+    tests(() => ({ context, tabs, open, openTwo }));
   });
 }

@@ -4,10 +4,7 @@ import { describeDemo, FREE, GRACE_MS, HELD, LONG, OWNER, WATCHER } from './demo
 
 describeDemo('the page in Chromium when connections break', (demo) => {
   it('a closed tab leaves the session held, then free, and nobody could claim meanwhile', async () => {
-    const first = await demo().open();
-    await first.shows(OWNER);
-    const second = await demo().open();
-    await second.shows(WATCHER);
+    const [first, second] = await demo().openTwo();
     await first.page.close();
     await second.shows(HELD);
     expect(await second.page.getByRole('button', { name: 'Claim' }).isDisabled()).toBe(true);
@@ -30,10 +27,7 @@ describeDemo('the page in Chromium when connections break', (demo) => {
   }, 60_000);
 
   it('staying away longer than the grace period loses the session', async () => {
-    const first = await demo().open();
-    await first.shows(OWNER);
-    const second = await demo().open();
-    await second.shows(WATCHER);
+    const [first, second] = await demo().openTwo();
     await first.press('Stay away');
     await first.shows('You are away');
     await second.shows(HELD);
@@ -45,10 +39,7 @@ describeDemo('the page in Chromium when connections break', (demo) => {
   });
 
   it('a half-open connection is noticed, and the session taken back while the old one still looks alive', async () => {
-    const first = await demo().open();
-    await first.shows(OWNER);
-    const second = await demo().open();
-    await second.shows(WATCHER);
+    const [first] = await demo().openTwo();
     const epoch = await first.epoch();
     // Open sockets fall silent without being closed.
     await demo().context.setOffline(true);
@@ -63,10 +54,7 @@ describeDemo('the page in Chromium when connections break', (demo) => {
 
   it('who takes the session over in the middle of an answer goes on with it at the next word', async () => {
     const words = replyTo('Go on');
-    const first = await demo().open();
-    await first.shows(OWNER);
-    const second = await demo().open();
-    await second.shows(WATCHER);
+    const [first, second] = await demo().openTwo();
     await first.ask('Go on');
     await second.hears(40);
     await second.press('Take over');
@@ -80,10 +68,7 @@ describeDemo('the page in Chromium when connections break', (demo) => {
 
   it('a dropped connection in the middle of an answer costs no word', async () => {
     const words = replyTo('Drop');
-    const first = await demo().open();
-    await first.shows(OWNER);
-    const second = await demo().open();
-    await second.shows(WATCHER);
+    const [first, second] = await demo().openTwo();
     await first.ask('Drop');
     await second.press('Drop my connection');
     await first.press('Drop my connection');
@@ -94,10 +79,7 @@ describeDemo('the page in Chromium when connections break', (demo) => {
 
   it('ten seconds without a network in the middle of an answer cost no word, and are told honestly', async () => {
     const words = replyTo('Offline');
-    const first = await demo().open();
-    await first.shows(OWNER);
-    const second = await demo().open();
-    await second.shows(WATCHER);
+    const [first, second] = await demo().openTwo();
     await first.ask('Offline');
     await first.press('Go offline 10 s');
     await first.shows('You are offline');
@@ -116,10 +98,7 @@ describeDemo('the page in Chromium when connections break', (demo) => {
   }, 40_000);
 
   it('who goes offline finds out afterwards that the session was taken over', async () => {
-    const first = await demo().open();
-    await first.shows(OWNER);
-    const second = await demo().open();
-    await second.shows(WATCHER);
+    const [first, second] = await demo().openTwo();
     await first.press('Go offline 10 s');
     await second.press('Take over');
     await second.shows(OWNER);
@@ -132,10 +111,7 @@ describeDemo('the page in Chromium when connections break', (demo) => {
 
   it('a frozen page goes on where it was', async () => {
     const words = replyTo('Freeze');
-    const first = await demo().open();
-    await first.shows(OWNER);
-    const second = await demo().open();
-    await second.shows(WATCHER);
+    const [first, second] = await demo().openTwo();
     await first.ask('Freeze');
     const frozen = first.page.waitForEvent('dialog');
     const pressed = first.press('Freeze');

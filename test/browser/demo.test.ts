@@ -4,20 +4,14 @@ import { describeDemo, FREE, GRACE_MS, LONG, OWNER, Tab, WATCHER } from './demo-
 
 describeDemo('the page in Chromium', (demo) => {
   it('the first tab owns, the second one watches', async () => {
-    const first = await demo().open();
-    await first.shows(OWNER);
-    const second = await demo().open();
-    await second.shows(WATCHER);
+    const [first, second] = await demo().openTwo();
     expect(await second.epoch()).toBe(await first.epoch());
     expect(await second.connection()).not.toBe(await first.connection());
     expect(await second.page.getByRole('button', { name: 'Claim' }).isDisabled()).toBe(true);
   });
 
   it('a dropped connection comes back as the owner, at a higher epoch', async () => {
-    const first = await demo().open();
-    await first.shows(OWNER);
-    const second = await demo().open();
-    await second.shows(WATCHER);
+    const [first, second] = await demo().openTwo();
     const [epoch, connection] = [await first.epoch(), await first.connection()];
     await first.press('Drop my connection');
     await expect.poll(() => first.epoch()).toBeGreaterThan(epoch);
@@ -28,10 +22,7 @@ describeDemo('the page in Chromium', (demo) => {
   });
 
   it('a release moves the ownership to who claims', async () => {
-    const first = await demo().open();
-    await first.shows(OWNER);
-    const second = await demo().open();
-    await second.shows(WATCHER);
+    const [first, second] = await demo().openTwo();
     await first.press('Release');
     await first.shows(FREE);
     await second.shows(FREE);
@@ -42,10 +33,7 @@ describeDemo('the page in Chromium', (demo) => {
   });
 
   it('force takes the session from its owner', async () => {
-    const first = await demo().open();
-    await first.shows(OWNER);
-    const second = await demo().open();
-    await second.shows(WATCHER);
+    const [first, second] = await demo().openTwo();
     await second.press('Take over');
     await second.shows(OWNER);
     await first.shows(WATCHER);
@@ -55,10 +43,7 @@ describeDemo('the page in Chromium', (demo) => {
   });
 
   it('an unsubscription frees the session at once, and one may come back', async () => {
-    const first = await demo().open();
-    await first.shows(OWNER);
-    const second = await demo().open();
-    await second.shows(WATCHER);
+    const [first, second] = await demo().openTwo();
     await first.press('Unsubscribe');
     await first.shows('Not subscribed');
     await second.shows(FREE);
@@ -67,10 +52,7 @@ describeDemo('the page in Chromium', (demo) => {
   });
 
   it('a reload keeps the session, without a wait', async () => {
-    const first = await demo().open();
-    await first.shows(OWNER);
-    const second = await demo().open();
-    await second.shows(WATCHER);
+    const [first, second] = await demo().openTwo();
     const epoch = await first.epoch();
     await first.page.reload();
     await first.shows(OWNER, GRACE_MS / 2);
@@ -100,10 +82,7 @@ describeDemo('the page in Chromium', (demo) => {
   it('an answer is complete and said once in every tab, though both are reloaded in the middle of it', async () => {
     const prompt = 'How does this hold?';
     const words = replyTo(prompt);
-    const first = await demo().open();
-    await first.shows(OWNER);
-    const second = await demo().open();
-    await second.shows(WATCHER);
+    const [first, second] = await demo().openTwo();
     await first.ask(prompt);
     await second.hears(40);
     await second.page.reload();
@@ -123,10 +102,7 @@ describeDemo('the page in Chromium', (demo) => {
   });
 
   it('a watcher may stop the agent, and only the owner may speak', async () => {
-    const first = await demo().open();
-    await first.shows(OWNER);
-    const second = await demo().open();
-    await second.shows(WATCHER);
+    const [first, second] = await demo().openTwo();
     expect(await second.page.getByLabel('Prompt for the agent').isDisabled()).toBe(true);
     await first.ask('Stop');
     await second.press('Stop the agent');

@@ -1,13 +1,12 @@
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { CHROMIUM_ARGS, findChromium } from '../support/chromium.js';
+import { type Browser, type BrowserContext, type Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { launchChromium } from '../support/chromium.js';
+import { describeWithChromium } from '../support/chromium-suite.js';
 import { DevGateway } from '../support/dev-gateway.js';
 
 const ACCESS_MS = 2_000;
-const executablePath = findChromium();
-const isOptional = process.env['CI'] !== 'true';
 
-describe.skipIf(executablePath === undefined && isOptional)('logging in on the page (needs a chromium on PATH)', () => {
+describeWithChromium('logging in on the page', () => {
   let gateway: DevGateway;
   let browser: Browser;
   let context: BrowserContext;
@@ -35,7 +34,7 @@ describe.skipIf(executablePath === undefined && isOptional)('logging in on the p
   beforeAll(async () => {
     const short = ['--access-token-ttl-ms', `${ACCESS_MS}`, '--renewal-margin-ms', '1000', '--ticket-ttl-ms', '1000'];
     gateway = await DevGateway.start(...short, '--reuse-interval-ms', '300', '--grace-ms', '2000');
-    browser = await chromium.launch({ executablePath: executablePath ?? '', args: CHROMIUM_ARGS });
+    browser = await launchChromium();
   });
 
   beforeEach(async () => {

@@ -38,11 +38,13 @@ export async function reopened(): Promise<void> {
 
 beforeEach(() => {
   vi.useFakeTimers();
+  vi.spyOn(Math, 'random').mockReturnValue(0.5);
   gateway = new FakeGateway();
 });
 
 afterEach(() => {
   client.close();
   expect(vi.getTimerCount()).toBe(0);
+  vi.restoreAllMocks();
   vi.useRealTimers();
 });

@@ -39,6 +39,15 @@ describe.concurrent.each<[string, StartGateway]>([
     if (client.connection.name === 'open') gateway.drop(client.connection.welcome.connection_id);
   }
 
+  /** Breaks the connection of an owner's client, which takes the session back. */
+  async function dropOwner(client: Client, owner: Session): Promise<void> {
+    const states: string[] = [];
+    const stop = owner.on('state', ({ state }) => states.push(state.name));
+    drop(client);
+    await soon(() => expect(states).toEqual(['reconnecting', 'owner']));
+    stop();
+  }
+
   /** An owner and a watcher. */
   async function pair(id: string, to = gateway): Promise<[Client, Session, Client, Session]> {
     const [first, second] = [connect({}, to), connect({}, to)];
@@ -83,9 +92,7 @@ describe.concurrent.each<[string, StartGateway]>([
     await becomes(owner, 'owner');
     expect(epochOf(owner)).toBeGreaterThan(before);
     await becomes(watcher, 'watching');
-    drop(first);
-    await becomes(owner, 'reconnecting');
-    await becomes(owner, 'owner');
+    await dropOwner(first, owner);
   });
 
   it('the grace period ends: the session is free, and who comes back is a watcher', async () => {
@@ -115,9 +122,7 @@ describe.concurrent.each<[string, StartGateway]>([
     const owner = first.session('token:1');
     await becomes(owner, 'owner');
     const copy = new Map(stored);
-    drop(first);
-    await becomes(owner, 'reconnecting');
-    await becomes(owner, 'owner');
+    await dropOwner(first, owner);
     const thief = connect({
       storage: { ...storage, getItem: (key) => copy.get(key) ?? null, removeItem: (key) => void copy.delete(key) },
     });

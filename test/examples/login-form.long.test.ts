@@ -1,26 +1,24 @@
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { CHROMIUM_ARGS, findChromium } from '../support/chromium.js';
+import { type Browser, type BrowserContext, type Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { launchChromium } from '../support/chromium.js';
+import { describeWithChromium } from '../support/chromium-suite.js';
 import { DevGateway } from '../support/dev-gateway.js';
 import { ExampleProcess } from './example-process.js';
 
 const API_KEY = 'example-api-key-8Qm3T0s5vXyR1uWb7cZdKf2g';
-const executablePath = findChromium();
-const isOptional = process.env['CI'] !== 'true';
 
-describe.skipIf(executablePath === undefined && isOptional)('the login form in Chromium (needs chromium)', () => {
+describeWithChromium('the login form in Chromium', () => {
   let gateway: DevGateway;
   let example: ExampleProcess;
   let browser: Browser;
   let context: BrowserContext;
 
   beforeAll(async () => {
-    if (executablePath === undefined) throw new Error('no chromium on PATH');
     vi.stubEnv('HOLDFAST_API_KEY', API_KEY);
     gateway = await DevGateway.start('--auth', 'login', '--access', 'rules');
     const env = { HOLDFAST_API_KEY: API_KEY, GATEWAY_URL: new URL(gateway.url).origin, PORT: '0' };
     example = await ExampleProcess.start('login-form', env);
-    browser = await chromium.launch({ executablePath, args: CHROMIUM_ARGS });
+    browser = await launchChromium();
     context = await browser.newContext();
   });
 

@@ -1,17 +1,15 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CHROMIUM_ARGS, findChromium } from '../support/chromium.js';
+import { type Browser, type BrowserContext, type Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { launchChromium } from '../support/chromium.js';
+import { describeWithChromium } from '../support/chromium-suite.js';
 import { DevGateway } from '../support/dev-gateway.js';
 import { eventually } from './eventually.js';
 import { textOf } from './markdown.js';
 
-const executablePath = findChromium();
-const isOptional = process.env['CI'] !== 'true';
-
-describe.skipIf(executablePath === undefined && isOptional)('the plain page in Chromium (needs chromium)', () => {
+describeWithChromium('the plain page in Chromium', () => {
   let gateway: DevGateway;
   let server: Server;
   let origin: string;
@@ -20,7 +18,6 @@ describe.skipIf(executablePath === undefined && isOptional)('the plain page in C
   const complaints: string[] = [];
 
   beforeAll(async () => {
-    if (executablePath === undefined) throw new Error('no chromium on PATH');
     gateway = await DevGateway.start();
     const html = textOf('examples/plain-page/index.html').replaceAll('127.0.0.1:8080', new URL(gateway.url).host);
     server = createServer(({ url }, response) => {
@@ -28,7 +25,7 @@ describe.skipIf(executablePath === undefined && isOptional)('the plain page in C
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    browser = await chromium.launch({ executablePath, args: CHROMIUM_ARGS });
+    browser = await launchChromium();
     context = await browser.newContext();
   });
 

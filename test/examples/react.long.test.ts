@@ -1,17 +1,15 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContext, type Page } from 'playwright-core';
 import { createServer, type ViteDevServer } from 'vite';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CHROMIUM_ARGS, findChromium } from '../support/chromium.js';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { launchChromium } from '../support/chromium.js';
+import { describeWithChromium } from '../support/chromium-suite.js';
 import { DevGateway } from '../support/dev-gateway.js';
 import { reactExample } from './react-example.js';
 
-const executablePath = findChromium();
-const isOptional = process.env['CI'] !== 'true';
-
-describe.skipIf(executablePath === undefined && isOptional)('the example with React (needs a chromium on PATH)', () => {
+describeWithChromium('the example with React', () => {
   let folder: string;
   let gateway: DevGateway;
   let server: ViteDevServer;
@@ -20,13 +18,12 @@ describe.skipIf(executablePath === undefined && isOptional)('the example with Re
   const complaints: string[] = [];
 
   beforeAll(async () => {
-    if (executablePath === undefined) throw new Error('no chromium on PATH');
     gateway = await DevGateway.start();
     folder = await mkdtemp(join(tmpdir(), 'holdfast-react-'));
     // Vite's own server and not what it builds: only there StrictMode mounts everything twice.
     server = await createServer(reactExample(folder, `${gateway.url.replace('http', 'ws')}v1/connect`));
     await server.listen();
-    browser = await chromium.launch({ executablePath, args: CHROMIUM_ARGS });
+    browser = await launchChromium();
     context = await browser.newContext();
   });
 
