@@ -6,6 +6,9 @@ export class RawSocket {
   readonly #socket: Socket;
   #buffer: Buffer = Buffer.alloc(0);
   onText: (text: string) => void = () => {};
+  /** The connection is gone, whoever ended it; with the code of a close frame that came before. */
+  onClose: (code: number | undefined) => void = () => {};
+  #closeCode: number | undefined;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -14,6 +17,7 @@ export class RawSocket {
       this.#read();
     });
     socket.on('error', () => {});
+    socket.once('close', () => this.onClose(this.#closeCode));
   }
 
   /** Resolves when the upgrade is done. `header`: one more line of the request. */
@@ -77,6 +81,7 @@ export class RawSocket {
       const payload = this.#buffer.subarray(start, start + length);
       this.#buffer = this.#buffer.subarray(start + length);
       if (opcode === 1) this.onText(payload.toString());
+      if (opcode === 8) this.#closeCode = payload.length < 2 ? undefined : payload.readUInt16BE(0);
     }
   }
 }

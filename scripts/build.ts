@@ -12,7 +12,7 @@ import { withLock } from './lock.js';
 const ROOT = resolve(import.meta.dirname, '..');
 const SRC = join(ROOT, 'src');
 const DIST = join(ROOT, 'dist');
-const CLIENT_ENTRIES = ['client/index', 'client/react/index', 'testing/index'];
+const CLIENT_ENTRIES = ['client/index', 'client/login/index', 'client/react/index', 'testing/index'];
 const CLIENT_PACKAGE = join(DIST, 'packages/holdfast-client');
 const STATIC = /\.(lua|html|css|svg)$/;
 const COMPILED = /\.(js|d\.ts)$/;

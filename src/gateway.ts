@@ -10,6 +10,9 @@ import type { Log } from './lib/log.js';
 import { type LoginParts, loginTimings, openLogins } from './logins.js';
 import { gracePeriods, hasPresence, rulesOf, settingsOf } from './namespaces.js';
 import { Operations } from './operations.js';
+import { ClockWatch } from './ops/clock-watch.js';
+import { connectionsWithin, fileLimit } from './ops/file-limit.js';
+import { FileShortage } from './ops/file-shortage.js';
 import { LoadMonitor, maxRssBytesOf } from './ops/load.js';
 import { Metrics } from './ops/metrics.js';
 import type { MetricsSnapshot } from './ops/worker-channel.js';
@@ -52,6 +55,8 @@ const MAX_EVENT_LOOP_DELAY_MS = 500;
 const REQUEST_TIMEOUT_MS = 10_000;
 const MAX_BAD_FRAMES = 20;
 const MAX_PENDING_REQUESTS = 256;
+/** Sockets beyond the last connection that there are files for, so that upgrades can be answered 503. */
+const REFUSED_AT_ONCE = 16;
 
 /**
  * Starts a node and resolves when it takes connections.
@@ -63,10 +68,18 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
   const graceMs = gracePeriods(config);
   const timings = { sessions: timingsOf(graceMs), logins: loginTimings(config) };
   const store = await openStore(config, timings, { log, telemetry: metrics });
-  const load = new LoadMonitor({
-    maxEventLoopDelayMs: MAX_EVENT_LOOP_DELAY_MS,
-    maxRssBytes: maxRssBytesOf(config.maxRssBytes, config.workers),
-  });
+  const files = new FileShortage(log);
+  const load = new LoadMonitor(
+    {
+      maxEventLoopDelayMs: MAX_EVENT_LOOP_DELAY_MS,
+      maxRssBytes: maxRssBytesOf(config.maxRssBytes, config.workers),
+    },
+    (error) => files.noticed(error),
+  );
+  const room = roomFor(config, extras);
+  // The leases go by the system's: they have to notice when it jumps.
+  const clockWatch = new ClockWatch({ log });
+  const { clock } = clockWatch;
   const bootId = randomUUID();
   const backend = openBackend({
     authorizeUrl: config.authorizeUrl,
@@ -77,7 +90,7 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
     concurrency: config.hookConcurrency,
     authorizeTtlMs: config.authorizeTtlMs,
     outbox: store.outbox,
-    clock: systemClock,
+    clock,
     log,
     telemetry: metrics,
   });
@@ -115,6 +128,7 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
   });
   const login = openLogins(config, store.logins, {
     secrets,
+    clock,
     log,
     telemetry: metrics,
     release: (owned) => sessions.releaseOwned(owned),
@@ -132,7 +146,7 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
     apiKeyHashes: config.apiKey === undefined ? [] : [createHash('sha256').update(config.apiKey).digest()],
     trustedProxies: config.trustedProxies,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
-    maxConnections: config.maxConnections,
+    ...room,
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,
     limits: {
       maxPayloadBytes: config.maxPayloadBytes,
@@ -150,7 +164,9 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
     },
     ...clientScript(),
     page: extras.page ? pageMounts(new URL('.', import.meta.url)) : [],
-    overloaded: () => load.overloaded(),
+    overloaded: () => load.overloaded() || files.lasts,
+    onAcceptError: (error) => files.noticed(error),
+    clock,
     onAged: (connection) => operations.retire(connection),
     telemetry: metrics,
     log,
@@ -158,11 +174,13 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
 
   const operations: Operations = new Operations(config, {
     bootId,
-    graceMs: graceMs.longest,
+    graceMs,
     store,
     sessions,
     server,
     load,
+    files,
+    clock: clockWatch,
     metrics,
     log,
   });
@@ -173,6 +191,7 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
 
   async function stop(): Promise<void> {
     load.stop();
+    files.stop();
     await Promise.allSettled([server.close(), operations.close()]);
     await login?.close();
     await sessions.close();
@@ -204,6 +223,25 @@ export async function startGateway(config: Config, extras: GatewayExtras): Promi
     await stop();
     throw error;
   }
+}
+
+/** How many connections the process may have files for, which can be fewer than the settings say. */
+function roomFor(config: Config, { log, page }: GatewayExtras): { maxConnections: number; maxSockets?: number } {
+  const limit = fileLimit();
+  const asked = [config.authorizeUrl, config.messageUrl, config.eventsUrl].some((url) => url !== undefined);
+  const maxConnections = connectionsWithin(config.maxConnections, limit, asked ? config.hookConcurrency : 0);
+  if (maxConnections === config.maxConnections) return { maxConnections };
+  const sockets = { maxConnections, maxSockets: maxConnections + REFUSED_AT_ONCE };
+  // One person's browser needs few.
+  if (page) return sockets;
+  const fields = {
+    code: 'file_descriptors',
+    limit,
+    connections: maxConnections,
+    max_connections: config.maxConnections,
+  };
+  log.warn(fields, 'too few files may be open for --max-connections: raise ulimit -n, or lower --max-connections');
+  return sockets;
 }
 
 function authenticationOf(config: Config, openRights: boolean, login: LoginParts | undefined): AuthenticationOptions {

@@ -2,7 +2,7 @@ import { jwtOptions } from './config/jwt-settings.js';
 import { upstreamProviders } from './config/upstreams.js';
 import type { Config } from './config.js';
 import type { Secret } from './crypto/secrets.js';
-import { systemClock } from './lib/clock.js';
+import type { Clock } from './lib/clock.js';
 import type { Log } from './lib/log.js';
 import { parseSigningKeys, SigningKeys } from './login/access-token.js';
 import { createJwtVerifier } from './login/jwt.js';
@@ -49,6 +49,7 @@ export function openLogins(
   stores: LoginStores,
   parts: {
     secrets: readonly Secret[];
+    clock: Clock;
     log: Log;
     telemetry: LoginTelemetry;
     release(sessions: readonly OwnedSession[]): Promise<void>;
@@ -56,12 +57,11 @@ export function openLogins(
 ): LoginParts | undefined {
   const modes = config.auth ?? [];
   if (!modes.includes('login') && !modes.includes('jwt')) return undefined;
-  const { secrets, log, telemetry } = parts;
+  const { secrets, clock, log, telemetry } = parts;
   const jwt = modes.includes('jwt') ? jwtOptions(config) : undefined;
   const { signingKeys } = config;
   const signing =
     signingKeys === undefined ? SigningKeys.ofSecrets(secrets) : SigningKeys.ofSeeds(parseSigningKeys(signingKeys));
-  const clock = systemClock;
   const upstream = openUpstream(config, stores, { secrets, clock, log, telemetry });
 
   const logins = new Logins({

@@ -11,7 +11,7 @@ import type {
   PrincipalMarks,
   UpstreamGrants,
 } from './login/ports.js';
-import type { DirectiveLog, NodeDirective, NodeRegistry } from './ops/ports.js';
+import type { Advice, DirectiveLog, NodeDirective, NodeRegistry } from './ops/ports.js';
 import type { MessageStore } from './session/message-ports.js';
 import type { OwnershipStore, OwnershipTimings, SessionBus, SessionLock } from './session/ports.js';
 import type { PresenceStore, PresenceTimings } from './session/presence-ports.js';
@@ -28,6 +28,7 @@ import { MemoryOwnershipStore } from './store/memory/ownership-store.js';
 import { MemoryPresenceStore } from './store/memory/presence-store.js';
 import { MemoryPrincipalMarks } from './store/memory/principal-marks.js';
 import { MemoryUpstreamGrants } from './store/memory/upstream-grants.js';
+import { adviceOn } from './store/redis/advice.js';
 import { redisAnswers } from './store/redis/answers.js';
 import { RedisBus } from './store/redis/bus.js';
 import { connectRedis, type RedisConnection } from './store/redis/client.js';
@@ -42,7 +43,7 @@ import type { OutboxSettings } from './store/redis/outbox-settings.js';
 import { RedisOwnershipStore } from './store/redis/ownership-store.js';
 import { RedisPresenceStore } from './store/redis/presence-store.js';
 import { RedisPrincipalMarks } from './store/redis/principal-marks.js';
-import { checkRequirements } from './store/redis/requirements.js';
+import { checkRequirements, checkRights } from './store/redis/requirements.js';
 import type { StoreTelemetry } from './store/redis/telemetry.js';
 import { RedisUpstreamGrants } from './store/redis/upstream-grants.js';
 
@@ -71,6 +72,8 @@ export interface Store {
   reachable(): boolean;
   /** Whether it takes what is written over a connection that is made for the question. */
   answers(): Promise<boolean>;
+  /** What to make of a failed write, or, without one, of the last error of its connections; undefined: there was none. */
+  advice(failedWrite?: unknown): Advice | undefined;
   close(): Promise<void>;
 }
 
@@ -118,6 +121,7 @@ export async function openStore(
   const connection = await connectRedis(redisUrl, { prefix: config.redisPrefix, ...parts });
   try {
     await checkRequirements(connection);
+    await checkRights(connection);
   } catch (error) {
     await connection.close();
     throw error;
@@ -136,6 +140,10 @@ export async function openStore(
     directives: new RedisControlLog<NodeDirective>(connection),
     reachable: () => connection.commands.status === 'ready',
     answers: () => redisAnswers(redisUrl, connection.keys.asked),
+    advice(failedWrite) {
+      const error = failedWrite ?? connection.lastError();
+      return error === undefined ? undefined : adviceOn(error);
+    },
     close: async () => {
       await bus.close();
       await connection.close();
@@ -180,6 +188,7 @@ function memoryStore({ sessions: timings, logins }: StoreTimings, settings: Outb
     directives: new MemoryControlLog<NodeDirective>(),
     reachable: () => true,
     answers: async () => true,
+    advice: () => undefined,
     close: () => bus.close(),
   };
 }

@@ -4,7 +4,7 @@ import type { Log } from '../lib/log.js';
 import type { Hand, Line } from './event-hand.js';
 import { type HookClient, HookError } from './hook-client.js';
 import { PartitionShare } from './partition-share.js';
-import type { Outbox } from './ports.js';
+import { OUTBOX_ROOM, type Outbox } from './ports.js';
 import type { BackendTelemetry } from './telemetry.js';
 
 const MAX_UNFINISHED = 200;
@@ -59,6 +59,7 @@ export class EventDelivery {
   #timer: NodeJS.Timeout | undefined;
   #turning: Promise<void> | undefined;
   #reportAtMs = 0;
+  #isFull = false;
   #stopped = false;
 
   constructor(options: EventDeliveryOptions) {
@@ -205,8 +206,15 @@ export class EventDelivery {
     this.#reportAtMs = nowMs + REPORT_EVERY_MS;
     const { outbox, telemetry, log } = this.#options;
     try {
-      const { waiting, dead } = await outbox.backlog();
-      telemetry.backlog(waiting, dead);
+      const backlog = await outbox.backlog();
+      telemetry.backlog(backlog);
+      const isFull = backlog.fullest >= OUTBOX_ROOM;
+      const { waiting } = backlog;
+      if (isFull && !this.#isFull) {
+        log.error({ code: 'outbox_full', waiting }, 'events for the application are being dropped, oldest first');
+      }
+      if (!isFull && this.#isFull) log.info({ code: 'outbox_full', waiting }, 'no events are dropped any more');
+      this.#isFull = isFull;
     } catch (error) {
       log.debug({ error }, 'backlog of events not read');
     }

@@ -24,6 +24,16 @@ export interface OutboxEvent {
   attempts: number;
 }
 
+export interface OutboxBacklog {
+  waiting: number;
+  /** Of the partition that has most; with `OUTBOX_ROOM` of them each further event costs the oldest. */
+  fullest: number;
+  dead: number;
+}
+
+/** How many events a partition keeps. */
+export const OUTBOX_ROOM = 10_000;
+
 /**
  * Events of state changes are written by the step that makes the change, so none is lost and none is made up. A
  * partition is delivered by one node at a time; when that one dies another takes over what it had in hand.
@@ -64,6 +74,6 @@ export interface Outbox {
    */
   add(event: Pick<OutboxEvent, 'type' | 'subject' | 'fields'>): Promise<void>;
 
-  /** How many events wait, and how many are dead. */
-  backlog(): Promise<{ waiting: number; dead: number }>;
+  /** How many events wait, in all and in the fullest partition, and how many are dead. */
+  backlog(): Promise<OutboxBacklog>;
 }

@@ -1,5 +1,5 @@
 /** What the calls to the application report; implemented by ops/metrics. */
-import type { EventType } from './ports.js';
+import type { EventType, OutboxBacklog } from './ports.js';
 
 export type HookName = 'authorize' | 'message' | 'events';
 
@@ -19,5 +19,5 @@ export interface BackendTelemetry {
   /** An event was given up. */
   eventBuried(type: EventType): void;
   /** Events in the outboxes of all partitions, from time to time. */
-  backlog(waiting: number, dead: number): void;
+  backlog(backlog: OutboxBacklog): void;
 }

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { ConfigError } from '../config/load.js';
 import { envName, flagName } from '../config/names.js';
 import type { SettingName } from '../config.js';
-import { type ListedNode, LOST_AFTER_MS, type NodeDirective, type NodeRegistry } from '../ops/ports.js';
+import { BEAT_EVERY_MS, type ListedNode, LOST_AFTER_MS, type NodeDirective, type NodeRegistry } from '../ops/ports.js';
 import { connectRedis } from '../store/redis/client.js';
 import { RedisControlLog } from '../store/redis/control-log.js';
 import { RedisNodeRegistry } from '../store/redis/node-registry.js';
@@ -15,6 +15,8 @@ const USED = ['redisUrl', 'redisPrefix'] as const satisfies SettingName[];
 const POLL_EVERY_MS = 250;
 /** A node reads its directives twice a second, and says as often what came of them. */
 const HEEDED_WITHIN_MS = 15_000;
+/** Who lives has said so in that time. */
+const SURELY_HEARD_MS = BEAT_EVERY_MS + 1_000;
 
 export interface Fleet {
   nodes: NodeRegistry;
@@ -57,12 +59,22 @@ export function fleetCommand(command: Command, work: (fleet: Fleet, ...args: str
 
 /** @throws CommandFailure when there is no node of that name, or more than one */
 export async function findNode({ nodes }: Fleet, nodeId: string): Promise<ListedNode> {
-  const live = (await nodes.list()).filter((node) => !isLost(node));
-  const [found, ...others] = live.filter((node) => node.nodeId === nodeId);
-  if (others.length > 0) throw new CommandFailure(`${others.length + 1} nodes are called ${nodeId}: names must differ`);
-  if (found !== undefined) return found;
+  for (let waitedMs = 0; ; waitedMs += POLL_EVERY_MS) {
+    const live = (await nodes.list()).filter((node) => !isLost(node));
+    const called = live.filter((node) => node.nodeId === nodeId).sort((a, b) => a.silentMs - b.silentMs);
+    const [latest, other] = called;
+    if (latest === undefined) throw noSuchNode(nodeId, live);
+    if (other === undefined || other.silentMs > SURELY_HEARD_MS) return latest;
+    if (other.silentMs < waitedMs)
+      throw new CommandFailure(`more than one node is called ${nodeId}: names must differ`);
+    // One that was killed is listed for a while beside the one that was started in its place.
+    await sleep(POLL_EVERY_MS);
+  }
+}
+
+function noSuchNode(nodeId: string, live: readonly ListedNode[]): CommandFailure {
   const names = live.map((node) => node.nodeId).join(', ');
-  throw new CommandFailure(`there is no node ${nodeId}${names === '' ? ', nor any other' : `; there are ${names}`}`);
+  return new CommandFailure(`there is no node ${nodeId}${names === '' ? ', nor any other' : `; there are ${names}`}`);
 }
 
 export interface Followed {

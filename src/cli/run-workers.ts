@@ -1,6 +1,7 @@
 import { ConfigError } from '../config/load.js';
 import { type Config, configSchema } from '../config.js';
 import { adminKey } from '../ops/admin.js';
+import { FileShortage } from '../ops/file-shortage.js';
 import { createInternalServer } from '../ops/health.js';
 import { createLogger } from '../ops/logger.js';
 import { Workers } from '../ops/workers.js';
@@ -32,6 +33,7 @@ export async function runWorkers(config: Config): Promise<void> {
     uptime_ms: Math.round(process.uptime() * 1_000),
     workers: await workers.status(),
   });
+  const files = new FileShortage(log);
   const internal = createInternalServer({
     host: config.internalHost,
     port: config.internalPort,
@@ -39,6 +41,9 @@ export async function runWorkers(config: Config): Promise<void> {
     readiness: () => workers.readiness(),
     status,
     metrics: workers,
+    onError: (error) => {
+      if (!files.noticed(error)) log.error({ error }, 'internal port failed');
+    },
     admin: {
       ...(config.adminKey !== undefined && { key: adminKey(config.adminKey) }),
       drain: () => workers.drain(),

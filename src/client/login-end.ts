@@ -14,21 +14,6 @@ const ENDS: ReadonlyMap<ClientErrorCode, number> = new Map<ClientErrorCode, numb
   ['refresh_token_reused', TOKEN_REUSE],
 ]);
 
-export function nobody(): ClientError {
-  return new ClientError('no_login', 'nobody is logged in');
-}
-
-export function superseded(): ClientError {
-  return new ClientError('superseded', 'the login changed meanwhile');
-}
-
-/** The error as what it says of the login; undefined when the login may go on. */
-export function endingOf(error: unknown): ClientError | undefined {
-  if (!(error instanceof ClientError)) return undefined;
-  if (error.code === 'unauthorized') return nobody();
-  return ENDS.has(error.code) ? error : undefined;
-}
-
 /** The close code that an error amounts to; undefined when the login may go on. */
 export function endOfLogin(error: unknown): number | undefined {
   return error instanceof ClientError ? ENDS.get(error.code) : undefined;

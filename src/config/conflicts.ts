@@ -9,6 +9,8 @@ const JWT_KEYS = ['jwtSecret', 'jwtPublicKey', 'jwtJwksUrl'] as const;
 /** Void unless JWTs are verified. Not the secret: `keygen` prints one in any case. */
 const JWT_RULES = ['jwtPublicKey', 'jwtJwksUrl', 'jwtAlgorithms', 'jwtType', 'jwtIssuer', 'jwtAudience'] as const;
 const OWN_SECRETS = ['secret', 'apiKey', 'adminKey', 'jwtSecret', 'signingKeys', 'hookSecret'] as const;
+/** What the secrets of examples begin with. */
+const EXAMPLE = 'not-a-secret';
 const HOOK_URLS = ['authorizeUrl', 'messageUrl', 'eventsUrl'] as const;
 /** What describes the one provider. */
 const UPSTREAM = ['upstreamTokenUrl', 'upstreamClientId'] as const;
@@ -47,8 +49,14 @@ function listed(names: readonly SettingName[], word: 'and' | 'or'): string {
   );
 }
 
-function missing({ auth = [], secret, apiKey }: Config): Check[] {
+function missing(config: Config): Check[] {
+  const { auth = [], secret, apiKey, allowExampleSecrets } = config;
+  const examples = given(config, OWN_SECRETS).filter((name) => config[name]?.includes(EXAMPLE));
   return [
+    [
+      examples.length > 0 && !allowExampleSecrets,
+      `${listed(examples, 'and')}: out of an example, and known to everybody: make your own with \`holdfast keygen\``,
+    ],
     [
       secret === undefined,
       `${envName('secret')} is missing: make one with \`holdfast keygen\` and give the same to all nodes`,

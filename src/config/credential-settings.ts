@@ -1,4 +1,4 @@
-import { listOf, oneOf, secrets, settingInfo, text, webOrigin } from './kinds.js';
+import { listOf, oneOf, secrets, settingInfo, text, webOrigin, yesOrNo } from './kinds.js';
 
 const AUTH_MODES = ['login', 'jwt', 'anonymous'] as const;
 
@@ -19,6 +19,9 @@ export const credentialSettings = {
       help: 'key for POST /drain and /undrain on the internal port; without it nobody may',
       secret: true,
     }),
+  allowExampleSecrets: yesOrNo()
+    .default(false)
+    .register(settingInfo, { help: 'take the secrets of the examples, which everybody knows; never in production' }),
   auth: listOf(oneOf(AUTH_MODES), AUTH_MODES.length)
     .min(1, { error: `at least one of ${AUTH_MODES.join(', ')}` })
     .optional()

@@ -10,3 +10,22 @@ export const systemClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
 };
+
+/** The system's clock, put right by another one. */
+export class CorrectedClock implements Clock {
+  readonly #system: Clock;
+  /** How far the system's clock is ahead of the other one. */
+  aheadMs = 0;
+
+  constructor(system: Clock = systemClock) {
+    this.#system = system;
+  }
+
+  wallMs(): number {
+    return this.#system.wallMs() - this.aheadMs;
+  }
+
+  monotonicMs(): number {
+    return this.#system.monotonicMs();
+  }
+}

@@ -168,7 +168,7 @@ export class Credentials {
 
   async #verifyJwt(token: string, nowMs: number): Promise<Verified> {
     if (this.#jwt === undefined) throw new CredentialError('not an access token of this gateway');
-    const { subject, rights, issuedAtMs, expiresAtMs } = await this.#jwt.verify(token);
+    const { subject, rights, issuedAtMs, expiresAtMs } = await this.#jwt.verify(token, nowMs);
     if (!isPrincipal(subject)) throw new CredentialError('sub is not a principal');
     const untilMs = Math.min(expiresAtMs, nowMs + JWT_REMEMBERED_MS);
     return { principal: { principal: subject, rights, issuedAtMs, expiresAtMs }, untilMs };

@@ -60,8 +60,11 @@ export class CredentialError extends Error {
 }
 
 export interface JwtVerifier {
-  /** @throws CredentialError; HoldfastError `store_unavailable` when the keys cannot be had now, which refuses nobody */
-  verify(token: string): Promise<VerifiedJwt>;
+  /**
+   * @param nowMs ms since 1970; by the system's clock unless given
+   * @throws CredentialError; HoldfastError `store_unavailable` when the keys cannot be had now, which refuses nobody
+   */
+  verify(token: string, nowMs?: number): Promise<VerifiedJwt>;
 }
 
 type Candidates = (header: JWTHeaderParameters) => Promise<readonly Parameters<typeof jwtVerify>[1][]>;
@@ -117,18 +120,22 @@ export function createJwtVerifier(options: JwtOptions): JwtVerifier {
     ...(options.audience === undefined ? {} : { audience: options.audience }),
   };
 
-  async function payloadOf(token: string) {
+  async function payloadOf(token: string, nowMs: number) {
     const header = headerOf(token, options.type);
     for (const key of await candidates(header)) {
-      const payload = await verifyWith(key, token, { ...rules, algorithms: [header.alg] });
+      const payload = await verifyWith(key, token, {
+        ...rules,
+        algorithms: [header.alg],
+        currentDate: new Date(nowMs),
+      });
       if (payload !== undefined) return payload;
     }
     throw new CredentialError('no key verifies it');
   }
 
   return {
-    async verify(token) {
-      const { sub, exp, iat = 0, rights } = await payloadOf(token);
+    async verify(token, nowMs = Date.now()) {
+      const { sub, exp, iat = 0, rights } = await payloadOf(token, nowMs);
       if (typeof sub !== 'string' || !isPrincipal(sub)) throw new CredentialError(`sub must be ${PRINCIPAL_RULE}`);
       const expiresAtMs = milliseconds('exp', exp) + options.clockToleranceMs;
       return { subject: sub, expiresAtMs, issuedAtMs: milliseconds('iat', iat), rights };

@@ -1,9 +1,10 @@
 /**
- * Connections leave a node: each is told when and how to come back, and they are closed evenly over a window, so that
- * the other nodes get a stream of reconnects and not a wave.
+ * Connections leave a node: they are closed at a pace, each with the hint to come back at once, so that the other nodes
+ * get a stream of reconnects and not a wave.
  */
 import type { Clock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
+import { Pace } from './pace.js';
 
 /** A connection as the drain sees it. */
 export interface Drainable {
@@ -17,9 +18,7 @@ export interface Drainable {
 export interface LeaveOptions {
   /** The node's connections, oldest first; read anew at each step, since clients leave by themselves. */
   connections(): ReadonlySet<Drainable>;
-  /** After its close a client waits for `afterMs` and a random part of `jitterMs`. */
-  afterMs: number;
-  jitterMs: number;
+  /** The longest of any session. */
   graceMs: number;
   clock: Clock;
   log: Log;
@@ -28,9 +27,11 @@ export interface LeaveOptions {
 }
 
 export interface DrainOptions extends LeaveOptions {
-  /** When the last connection is told to close, counted from now. */
-  windowMs: number;
-  /** When the drain gives up on those that have not closed, counted from now. Longer than the window. */
+  /** Never more closes than this within a second, until time runs out. */
+  perSecond: number;
+  /** Over which time those come back whose connection ends before its turn, since the process was killed. */
+  spreadMs: number;
+  /** When the drain gives up on those that have not closed, counted from now. */
   deadlineMs: number;
   /** Ends the drain; who was not told to close stays. */
   signal?: AbortSignal;
@@ -48,33 +49,40 @@ const STEP_MS = 50;
 const PROGRESS_EVERY_MS = 5_000;
 /** What a client may need for connecting and reclaiming once its wait is over. */
 const RETURN_MARGIN_MS = 10_000;
-
-/** How many of `total` connections should have been told to close after `elapsedMs`. */
-export function closesDue(total: number, elapsedMs: number, windowMs: number): number {
-  return elapsedMs >= windowMs ? total : Math.floor((total * elapsedMs) / windowMs);
-}
+/** The part of the deadline after which a node that was too busy to keep its pace closes what is left at once. */
+const LAST_CALL = 0.9;
 
 /** How long a node holds a session whose connection it closes: long enough for a client that does as it was told. */
-export function holdForMs({
-  graceMs,
-  afterMs,
-  jitterMs,
-}: Pick<LeaveOptions, 'graceMs' | 'afterMs' | 'jitterMs'>): number {
-  return Math.max(graceMs, afterMs + jitterMs + RETURN_MARGIN_MS);
+export function holdForMs(graceMs: number, waitMs = 0): number {
+  return Math.max(graceMs, waitMs + RETURN_MARGIN_MS);
+}
+
+/** Closes a connection whose turn it is. Its client comes back at once: any jitter on top would bunch what is paced. */
+export function dismiss(connection: Drainable, reason: 'drain' | 'rebalance', holdMs: number): Promise<void> {
+  connection.hint(0, 0, reason);
+  return connection.leave(holdMs);
 }
 
 /** Resolves when every connection is gone, or at the deadline. Upgrades must be refused before. */
 export async function drain(options: DrainOptions): Promise<DrainResult> {
-  const { clock, connections, windowMs, deadlineMs, afterMs, jitterMs, log, signal } = options;
+  const { clock, connections, perSecond, spreadMs, deadlineMs, graceMs, log, signal } = options;
   const startedMs = clock.monotonicMs();
-  const holdMs = holdForMs(options);
+  const pace = new Pace(perSecond, startedMs);
+  const holdMs = holdForMs(graceMs, spreadMs);
   const queue = [...connections()];
   const total = queue.length;
-  log.info({ connections: total, window_ms: windowMs }, 'drain started');
-  for (const connection of queue) connection.hint(afterMs, jitterMs, 'drain');
+  log.info({ connections: total, per_second: Math.round(perSecond) }, 'drain started');
+  // Replaced by `dismiss`, should it come to that.
+  for (const connection of queue) connection.hint(0, spreadMs, 'drain');
 
   let next = 0;
-  let told = 0;
+  let leaving = 0;
+  const send = (connection: Drainable) => {
+    leaving += 1;
+    void dismiss(connection, 'drain', holdMs).then(() => {
+      leaving -= 1;
+    });
+  };
   let loggedMs = 0;
   let elapsedMs = 0;
   while (connections().size > 0 && elapsedMs < deadlineMs && signal?.aborted !== true) {
@@ -82,15 +90,16 @@ export async function drain(options: DrainOptions): Promise<DrainResult> {
       loggedMs = elapsedMs;
       log.info({ connections: total, left: connections().size }, 'drain under way');
     }
-    const due = closesDue(total, elapsedMs, windowMs);
-    for (; told < due && next < total; next += 1) {
+    for (; next < total; next += 1) {
+      const connection = queue[next];
       // Those that have left by themselves take no turn, so that the drain ends earlier for them.
-      if (queue[next]?.open !== true) continue;
-      void queue[next]?.leave(holdMs);
-      told += 1;
+      if (connection?.open !== true) continue;
+      if (elapsedMs >= deadlineMs * LAST_CALL) void connection.leave(holdMs);
+      else if (pace.take(startedMs + elapsedMs, leaving)) send(connection);
+      else break;
     }
     // Upgrades that were already under way when the drain began.
-    if (next === total) for (const connection of connections()) if (connection.open) void connection.leave(holdMs);
+    if (next === total) for (const late of connections()) if (late.open) send(late);
     await options.sleep(Math.min(STEP_MS, deadlineMs - elapsedMs));
     elapsedMs = clock.monotonicMs() - startedMs;
   }
@@ -102,32 +111,37 @@ export async function drain(options: DrainOptions): Promise<DrainResult> {
 
 export interface ShedOptions extends LeaveOptions {
   count: number;
-  /** Closes a second. */
+  /** Never more closes than this within a second. */
   perSecond: number;
   signal: AbortSignal;
   /** Called after each step. */
   onProgress(left: number): void;
 }
 
-/** Closes so many of the oldest connections at that rate, while there are any. Upgrades are taken all the time. */
+/** Closes so many of the oldest connections at that pace, while there are any. Upgrades are taken all the time. */
 export async function shed(options: ShedOptions): Promise<void> {
-  const { afterMs, clock, connections, count, jitterMs, log, onProgress, perSecond, signal } = options;
-  const startedMs = clock.monotonicMs();
-  const windowMs = (count / perSecond) * 1_000;
-  const holdMs = holdForMs(options);
+  const { clock, connections, count, graceMs, log, onProgress, perSecond, signal } = options;
+  const pace = new Pace(perSecond, clock.monotonicMs());
+  const holdMs = holdForMs(graceMs);
   log.info({ connections: connections().size, shed: count, per_second: perSecond }, 'rebalance started');
   let told = 0;
+  let leaving = 0;
+  const send = (connection: Drainable) => {
+    told += 1;
+    leaving += 1;
+    void dismiss(connection, 'rebalance', holdMs).then(() => {
+      leaving -= 1;
+    });
+  };
   for (let exhausted = false; told < count && !exhausted && !signal.aborted; onProgress(count - told)) {
     await options.sleep(STEP_MS);
-    const due = closesDue(count, clock.monotonicMs() - startedMs, windowMs);
+    const nowMs = clock.monotonicMs();
     exhausted = true;
     for (const connection of connections()) {
       if (!connection.open) continue;
       exhausted = false;
-      if (told >= due || signal.aborted) break;
-      connection.hint(afterMs, jitterMs, 'rebalance');
-      void connection.leave(holdMs);
-      told += 1;
+      if (told === count || signal.aborted || !pace.take(nowMs, leaving)) break;
+      send(connection);
     }
   }
   log.info({ connections: connections().size, shed: told }, 'rebalance ended');

@@ -25,6 +25,8 @@ export interface InternalServerOptions {
   /** For people and tools; as JSON. */
   status(): Awaitable<object>;
   metrics: { contentType: string; render(): Promise<string> };
+  /** A connection could not be accepted. */
+  onError?(error: Error): void;
   admin: {
     /** Absent: nobody may. */
     key?: AdminKey;
@@ -136,6 +138,8 @@ export function createInternalServer(options: InternalServerOptions): InternalSe
         server.once('error', reject);
         server.listen({ host, port }, () => {
           server.off('error', reject);
+          // Without a listener it would end the process.
+          server.on('error', (error) => options.onError?.(error));
           resolve({ port: (server.address() as AddressInfo).port });
         });
       }),

@@ -1,30 +1,48 @@
 import type { Log } from '../lib/log.js';
-import type { NodeRegistry, NodeReport } from './ports.js';
+import type { ClockWatch } from './clock-watch.js';
+import { BEAT_EVERY_MS, type NodeRegistry, type NodeReport } from './ports.js';
 
 const LOOK_EVERY_MS = 500;
-const BEAT_EVERY_MS = 5_000;
 
 /** Tells the registry that the node is there: every five seconds, and soon when something has changed. */
 export class Heartbeat {
   readonly #registry: NodeRegistry;
   readonly #report: () => NodeReport;
+  readonly #clock: Pick<ClockWatch, 'measure'>;
   readonly #log: Log;
   #timer: NodeJS.Timeout | undefined;
   #running = false;
   #told = '';
   #toldAtMs = Number.NEGATIVE_INFINITY;
-  #fails = false;
+  #failure: unknown;
+  #proven = false;
   #beating: Promise<void> = Promise.resolve();
 
-  constructor(options: { registry: NodeRegistry; report: () => NodeReport; log: Log }) {
+  constructor(options: {
+    registry: NodeRegistry;
+    report: () => NodeReport;
+    clock: Pick<ClockWatch, 'measure'>;
+    log: Log;
+  }) {
     this.#registry = options.registry;
     this.#report = options.report;
+    this.#clock = options.clock;
     this.#log = options.log;
   }
 
-  /** False while the store does not take what nodes write. */
-  get works(): boolean {
-    return !this.#fails;
+  /** Why the last beat was not taken; undefined when it was. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /** Whether a beat was taken since the store was last out of reach. */
+  get proven(): boolean {
+    return this.#proven;
+  }
+
+  /** The store is out of reach: that it takes what is written has to be seen again. */
+  doubt(): void {
+    this.#proven = false;
   }
 
   /** Resolves after the first beat, whether it arrived or not. */
@@ -54,15 +72,18 @@ export class Heartbeat {
     const report = this.#report();
     const text = JSON.stringify(report);
     const nowMs = performance.now();
-    if (text === this.#told && nowMs - this.#toldAtMs < BEAT_EVERY_MS) return;
+    if (this.#proven && text === this.#told && nowMs - this.#toldAtMs < BEAT_EVERY_MS) return;
     try {
-      await this.#registry.beat(report);
+      await this.#clock.measure(() => this.#registry.beat(report));
       this.#told = text;
       this.#toldAtMs = nowMs;
-      this.#fails = false;
+      this.#failure = undefined;
+      this.#proven = true;
     } catch (error) {
-      if (!this.#fails) this.#log.warn({ error }, 'heartbeat not written');
-      this.#fails = true;
+      // Told once, with what it means, by who looks after the store.
+      this.#log.debug({ error }, 'heartbeat not written');
+      this.#failure = error;
+      this.#proven = false;
     }
   }
 }

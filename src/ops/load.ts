@@ -1,5 +1,6 @@
 import { totalmem } from 'node:os';
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import { getHeapStatistics } from 'node:v8';
 
 const WINDOW_MS = 1_000;
 const RESOLUTION_MS = 10;
@@ -39,19 +40,23 @@ export function maxRssBytesOf(
 /** Says that the node is overloaded: its event loop was late in the last second, or its memory is nearly used up. */
 export class LoadMonitor {
   readonly #limits: LoadLimits;
+  readonly #onError: (error: unknown) => void;
   readonly #delay: IntervalHistogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   readonly #timer: NodeJS.Timeout;
   #delayMs = 0;
-  #rssBytes = process.memoryUsage.rss();
+  #rssBytes = 0;
 
-  constructor(limits: LoadLimits) {
+  /** @param onError the memory could not be read, for which a file is opened; the last reading counts on */
+  constructor(limits: LoadLimits, onError: (error: unknown) => void = () => {}) {
     this.#limits = limits;
+    this.#onError = onError;
+    this.#readMemory();
     this.#delay.enable();
     this.#timer = setInterval(() => {
       // Of a window without any turn nothing is measured.
       this.#delayMs = Math.max(0, (this.#delay.percentile(50) || 0) / 1e6 - RESOLUTION_MS);
       this.#delay.reset();
-      this.#rssBytes = process.memoryUsage.rss();
+      this.#readMemory();
     }, WINDOW_MS).unref();
   }
 
@@ -65,8 +70,16 @@ export class LoadMonitor {
       event_loop_delay_ms: Math.round(this.#delayMs),
       rss_bytes: this.#rssBytes,
       max_rss_bytes: this.#limits.maxRssBytes,
-      heap_used_bytes: process.memoryUsage().heapUsed,
+      heap_used_bytes: getHeapStatistics().used_heap_size,
     };
+  }
+
+  #readMemory(): void {
+    try {
+      this.#rssBytes = process.memoryUsage.rss();
+    } catch (error) {
+      this.#onError(error);
+    }
   }
 
   stop(): void {

@@ -73,6 +73,11 @@ export class Metrics {
     labelNames: ['state'],
     aggregator: 'max',
   });
+  readonly #outboxFullest = this.#make.gauge(
+    'outbox_fullest_partition_events',
+    'Events that wait in the partition that has most; from 10000 on the oldest are dropped',
+    { aggregator: 'max' },
+  );
   readonly #redisSeconds = this.#make.histogram(
     'redis_command_duration_seconds',
     'How long a command to Redis took',
@@ -205,7 +210,8 @@ export class Metrics {
     this.#events.inc({ type, outcome: 'buried' });
   }
 
-  backlog(waiting: number, dead: number): void {
+  backlog({ waiting, fullest, dead }: { waiting: number; fullest: number; dead: number }): void {
+    this.#outboxFullest.set(fullest);
     this.#outbox.set({ state: 'waiting' }, waiting);
     this.#outbox.set({ state: 'dead' }, dead);
   }

@@ -1,11 +1,14 @@
 import { type DrainResult, drain, type LeaveOptions, shed } from './drain.js';
+import { paceFor, paceMs } from './pace.js';
 import type { NodeDirective, Shedding } from './ports.js';
 
 export interface NodeDrainOptions extends LeaveOptions {
   /** How long the process may take to end. */
   drainMs: number;
-  /** Closes a second; 0: spread over what `drainMs` allows. */
+  /** Closes a second at most; 0: as few as `drainMs` allows, of few connections `DEFAULT_RATE`. */
   drainRate: number;
+  /** The shortest of any session. */
+  shortestGraceMs: number;
   refuseUpgrades(retryAfterMs: number): void;
   acceptUpgrades(): void;
 }
@@ -15,6 +18,7 @@ export interface DrainStatus {
   /** Connections at its start, and now. */
   total: number;
   left: number;
+  /** How long closing takes by the pace. */
   window_ms: number;
   /** RFC 3339; absent while there is no drain. */
   started_at?: string;
@@ -32,21 +36,21 @@ interface Run {
 /** The part of the drain in which closes are paced; the rest is for those that are slow to go. */
 const WINDOW_PART = 0.8;
 /** Few connections are not spread over the whole window. */
-const CLOSE_SPACING_MS = 10;
+const DEFAULT_RATE = 100;
+/** When to come back, for those that were not yet told to close and those that were refused. */
+const RETRY_MS = 1_000;
 
 /**
- * Over which time the connections of a node are closed.
+ * How many connections of a node are closed a second, at most.
  * @param ends whether the process ends with the drain, which then must not take longer than `drainMs`
  */
-export function windowMsOf(
+export function drainPace(
   total: number,
   { drainMs, drainRate }: Pick<NodeDrainOptions, 'drainMs' | 'drainRate'>,
   ends: boolean,
 ): number {
-  const longestMs = drainMs * WINDOW_PART;
-  if (drainRate === 0) return Math.min(longestMs, total * CLOSE_SPACING_MS);
-  const pacedMs = (total / drainRate) * 1_000;
-  return ends ? Math.min(longestMs, pacedMs) : pacedMs;
+  if (drainRate > 0 && !ends) return drainRate;
+  return Math.max(drainRate || DEFAULT_RATE, paceFor(total, drainMs * WINDOW_PART));
 }
 
 /** Whether this node drains or sheds connections, by command or since its process ends. */
@@ -112,16 +116,26 @@ export class NodeDrain {
   }
 
   async #start(ends: boolean): Promise<DrainResult> {
-    const { clock, connections, drainMs, jitterMs, refuseUpgrades } = this.#options;
+    const { clock, connections, drainMs, refuseUpgrades, shortestGraceMs } = this.#options;
     this.#shedding?.abort.abort();
     const total = connections().size;
-    const windowMs = windowMsOf(total, this.#options, ends);
+    const perSecond = drainPace(total, this.#options, ends);
+    const windowMs = paceMs(total, perSecond);
     const abort = new AbortController();
     const run: Run = { abort, total, windowMs, startedAtMs: clock.wallMs(), over: false };
     this.#run = run;
-    refuseUpgrades(jitterMs);
-    const deadlineMs = ends ? drainMs : Math.max(drainMs, windowMs / WINDOW_PART);
-    const result = await drain({ ...this.#options, windowMs, deadlineMs, signal: abort.signal });
+    refuseUpgrades(RETRY_MS);
+    // One that ends may be killed before it is done. Its clients then keep about the pace by themselves, as far as that
+    // leaves them time to take back what they owned.
+    const spreadMs = ends ? Math.max(RETRY_MS, Math.min(windowMs, shortestGraceMs / 2)) : RETRY_MS;
+    const deadlineMs = ends ? drainMs : drainMs + 2 * windowMs;
+    const result = await drain({
+      ...this.#options,
+      perSecond,
+      spreadMs: Math.round(spreadMs),
+      deadlineMs,
+      signal: abort.signal,
+    });
     run.over = true;
     return result;
   }

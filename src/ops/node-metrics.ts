@@ -13,8 +13,11 @@ interface NodeFacts {
 interface NodeStatus {
   /** Why it is not ready; empty while it is. */
   reasons: readonly string[];
+  /** What does not work and would not elsewhere. */
+  degraded: readonly string[];
   store: { reachable: boolean };
   pubsub: { healthy: boolean };
+  clock?: { ahead_ms: number };
   drain: { state: 'none' | 'draining' | 'drained'; left: number };
 }
 
@@ -27,6 +30,8 @@ export class NodeMetrics {
   readonly #storeReachable;
   readonly #pubsubHealthy;
   readonly #probeAge;
+  readonly #clockOffset;
+  readonly #secretsDiffer;
   readonly #draining;
   readonly #drainLeft;
   #probedAtMs: number | undefined;
@@ -49,10 +54,17 @@ export class NodeMetrics {
     this.#probeAge = make.gauge('probe_age_seconds', 'How long ago a delivery probe last came back', {
       aggregator: 'max',
     });
+    this.#secretsDiffer = make.gauge('secrets_differ', 'Whether there are nodes with other secrets', {
+      aggregator: 'max',
+    });
+    this.#clockOffset = make.gauge('clock_offset_seconds', "How far the node's clock is ahead of the store's", {
+      aggregator: 'average',
+    });
     this.#draining = make.gauge('draining', 'Whether the node drains or has drained');
     this.#drainLeft = make.gauge('drain_connections', 'Connections that a drain has yet to close');
     // Until there is something to say: a memory store is never probed.
     this.#probeAge.remove();
+    this.#clockOffset.remove();
   }
 
   describe({ version, maxConnections, maxRssBytes }: NodeFacts): void {
@@ -61,7 +73,7 @@ export class NodeMetrics {
     this.#maxRss.set(maxRssBytes);
   }
 
-  status({ reasons, store, pubsub, drain }: NodeStatus): void {
+  status({ reasons, degraded, store, pubsub, clock, drain }: NodeStatus): void {
     this.#ready.set(Number(reasons.length === 0));
     this.#notReady.reset();
     for (const reason of reasons) this.#notReady.set({ reason }, 1);
@@ -69,6 +81,8 @@ export class NodeMetrics {
     this.#pubsubHealthy.set(Number(pubsub.healthy));
     this.#draining.set(Number(drain.state !== 'none'));
     this.#drainLeft.set(drain.left);
+    this.#secretsDiffer.set(Number([...reasons, ...degraded].includes('secrets_differ')));
+    if (clock !== undefined) this.#clockOffset.set(clock.ahead_ms / 1000);
     const { probeAgeMs } = this;
     if (probeAgeMs !== undefined) this.#probeAge.set(probeAgeMs / 1000);
   }

@@ -20,6 +20,14 @@ export interface NodeReport extends NodeRef {
   shedding?: Shedding;
   /** Nodes with the same settings have the same. */
   configFingerprint: string;
+  /** Absent where a node makes up its secrets, or is of a version that did not tell. */
+  keys?: KeyPrints;
+}
+
+/** Fingerprints of the keys with which a node signs its tokens, and of those by which it verifies them. */
+export interface KeyPrints {
+  signs: readonly string[];
+  verifies: readonly string[];
 }
 
 export interface Shedding {
@@ -36,17 +44,30 @@ export interface ListedNode extends NodeReport {
 
 /** The nodes that say that they are there. */
 export interface NodeRegistry {
-  beat(report: NodeReport): Promise<void>;
+  /** @returns the store's time, in ms since 1970 */
+  beat(report: NodeReport): Promise<number>;
   /** The node ends. */
   leave(node: NodeRef): Promise<void>;
   /** By name; those that have been silent for an hour are forgotten. */
   list(): Promise<ListedNode[]>;
 }
 
+/** A node says at least so often that it is there. */
+export const BEAT_EVERY_MS = 5_000;
 /** A node counts as lost that has been silent for so long. */
 export const LOST_AFTER_MS = 15_000;
 /** Until it is forgotten. */
 export const FORGET_AFTER_MS = 3_600_000;
+
+/** What is wrong with the store, for whoever runs it. */
+export interface Advice {
+  /** Stable, such as `redis_read_only`. */
+  code: string;
+  what: string;
+  remedy: string;
+  /** What the store said. */
+  cause: string;
+}
 
 /** What one process of a node is asked to do; its successor is not. */
 export type NodeDirective =

@@ -1,9 +1,12 @@
 import type { Clock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
+import type { Advice } from './ports.js';
 
 export interface StoreHealthOptions {
   /** What is wrong between this node and its store now, by name, such as `store_unreachable`; empty while all works. */
   faults(): string[];
+  /** What to make of it, as far as the store has said. */
+  advice(): Advice | undefined;
   /** Whether the store answers a connection that is made for the question. Must not reject. */
   answers(): Promise<boolean>;
   /** Not ready without the store, whoever else has lost it too. */
@@ -21,8 +24,12 @@ export interface StoreVerdict {
 
 const LOOK_EVERY_MS = 500;
 const ASK_EVERY_MS = 2_000;
+const ANSWERS = 2;
 /** Shorter troubles, such as a reconnection, are no reason to send connections elsewhere. */
 const PATIENCE_MS = 5_000;
+const REMIND_EVERY_MS = 300_000;
+/** Causes may take turns. */
+const CHANGE_QUIET_MS = 30_000;
 
 /**
  * Tells a node that alone has lost its store from an outage of the store. In an outage readiness must not take every
@@ -40,6 +47,10 @@ export class StoreHealth {
   #everWorked = false;
   /** The store answers, so it is this node that has lost it. */
   #alone = false;
+  /** How often in a row it has answered: once it does while everybody's connections are being made again. */
+  #answered = 0;
+  /** What was told of the present trouble. */
+  #told: { code: string; atMs: number } | undefined;
 
   constructor(options: StoreHealthOptions) {
     this.#options = options;
@@ -66,12 +77,16 @@ export class StoreHealth {
     const faults = this.#options.faults();
     const works = faults.length === 0;
     if (works !== this.#works) {
-      if (works && this.#everWorked) log.info({ after_ms: Math.round(this.sinceMs) }, 'store works again');
-      if (!works) log.warn({ faults }, 'store does not work; open connections stay');
+      if (works && this.#told !== undefined) {
+        log.info({ code: this.#told.code, after_ms: Math.round(this.sinceMs) }, 'store works again');
+      }
       this.#works = works;
       this.#changedAtMs = clock.monotonicMs();
       this.#alone = false;
+      this.#answered = 0;
+      this.#told = undefined;
     }
+    if (!works) this.#tell(faults);
     this.#everWorked ||= works;
     // Before it has worked once it is not ready anyway.
     if (!works && this.#everWorked) void this.#ask();
@@ -86,12 +101,25 @@ export class StoreHealth {
     const { answers, clock, log } = this.#options;
     if (this.#asking || clock.monotonicMs() - this.#askedAtMs < ASK_EVERY_MS) return;
     this.#asking = true;
-    const alone = await answers();
+    this.#answered = (await answers()) ? this.#answered + 1 : 0;
     this.#asking = false;
     this.#askedAtMs = clock.monotonicMs();
+    const alone = this.#answered >= ANSWERS;
     if (this.#works || alone === this.#alone) return;
     this.#alone = alone;
     if (alone) log.warn({}, 'the store answers others; this node is not ready while its own connections do not work');
     else log.warn({}, 'no store answers; this node stays ready, since others cannot do better');
+  }
+
+  #tell(faults: readonly string[]): void {
+    const { advice, clock, log } = this.#options;
+    // By then it is no mere reconnection, and what is written has been refused if it is going to be.
+    if (this.sinceMs < PATIENCE_MS) return;
+    const { code = faults[0] ?? '', ...rest } = advice() ?? {};
+    const nowMs = clock.monotonicMs();
+    const quietMs = code === this.#told?.code ? REMIND_EVERY_MS : CHANGE_QUIET_MS;
+    if (this.#told !== undefined && nowMs - this.#told.atMs < quietMs) return;
+    this.#told = { code, atMs: nowMs };
+    log.warn({ faults, code, ...rest }, 'store does not work; open connections stay');
   }
 }

@@ -1,11 +1,11 @@
 /** What the application is told of a change of state, as both stores write it. */
-import type { EventType, OutboxEvent } from '../backend/ports.js';
+import { type EventType, OUTBOX_ROOM, type OutboxEvent } from '../backend/ports.js';
 import { HoldfastError } from '../protocol/errors.js';
 import { namespaceOf } from '../protocol/session-id.js';
 import type { OwnershipEvent } from '../session/ports.js';
 
 /** Of a partition; a full one loses its oldest. As in scripts/outbox.lua. */
-export const MAX_EVENTS = 10_000;
+export const MAX_EVENTS = OUTBOX_ROOM;
 /** Events that belong to no change of state must leave the rest to those that do. */
 export const MAX_OTHER_EVENTS = MAX_EVENTS / 2;
 

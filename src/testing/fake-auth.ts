@@ -1,4 +1,4 @@
-import { claimsOf } from '../client/access-token.js';
+import { claimsOf } from '../client/login/access-token.js';
 import { HoldfastError } from '../protocol/errors.js';
 import { FakeCredential, type RenewableLogin } from './fake-credential.js';
 

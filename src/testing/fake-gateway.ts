@@ -171,7 +171,7 @@ export class FakeGateway {
   }
 
   /** The node restarts: tells everybody when to come back and closes with 1012. Who comes then finds another node. */
-  drain(afterMs = 100, jitterMs = 1_000): void {
+  drain(afterMs = 0, jitterMs = 0): void {
     this.#node.runs++;
     const holdMs = Math.max(this.#node.graceMs, afterMs + jitterMs + RETURN_MARGIN_MS);
     for (const connection of this.connections) {

@@ -38,6 +38,8 @@ export interface GatewayServerOptions {
   /** Addresses and CIDR blocks of the proxies whose X-Forwarded-For is believed. */
   trustedProxies: readonly string[];
   maxConnections: number;
+  /** Set where `maxConnections` is what the process may have files for: a few more sockets, and no connection is accepted. */
+  maxSockets?: number;
   maxConnectionsPerAddress: number;
   /** How long a client may take to send its request; a connection that sends none is closed too. */
   requestTimeoutMs: number;
@@ -47,6 +49,8 @@ export interface GatewayServerOptions {
   page: readonly PageMount[];
   /** True while this node should get no more work. */
   overloaded(): boolean;
+  /** No connection could be accepted. @returns whether it has been told */
+  onAcceptError?(error: unknown): boolean;
   /** A connection is as old as it may get: it is to leave. */
   onAged(connection: Connection): void;
   telemetry: TransportTelemetry;
@@ -59,6 +63,10 @@ export interface GatewayServer {
   listen(): Promise<{ port: number }>;
   /** The open connections. */
   connections(): ReadonlySet<Connection>;
+  /** Above it upgrades are refused. */
+  readonly maxConnections: number;
+  /** As many are open as there are files for. */
+  outOfFiles(): boolean;
   /** From now on upgrades are answered 503 with Retry-After; what is open stays open. */
   refuseUpgrades(retryAfterMs: number): void;
   acceptUpgrades(): void;
@@ -71,6 +79,8 @@ const BACKLOG = 4096;
 const WHEEL_TICKS_PER_TIMEOUT = 32;
 const MAX_WHEEL_SLOTS = 4096;
 const OVERLOAD_RETRY_MS = 5_000;
+/** Of the connections that there are files for: below it a node that was full takes new ones again. */
+const ROOM_AGAIN = 0.95;
 
 export function createGatewayServer(options: GatewayServerOptions): GatewayServer {
   const { limits, log, requestTimeoutMs, telemetry } = options;
@@ -82,6 +92,7 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
   const tickMs = Math.ceil(Math.max(shortestMs / WHEEL_TICKS_PER_TIMEOUT, longestMs / MAX_WHEEL_SLOTS));
   const wheel = new TimerWheel(tickMs, longestMs);
   let drainRetryMs: number | undefined;
+  let outOfFiles = false;
 
   const http = createServer(
     {
@@ -92,6 +103,15 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
     },
     httpListener(options),
   );
+
+  // An accepted socket that is closed at once costs less than one that cannot be accepted, and leaves files for Redis.
+  if (options.maxSockets !== undefined) http.maxConnections = options.maxSockets;
+
+  function noteFiles(): void {
+    if (options.maxSockets === undefined) return;
+    const { maxConnections } = options;
+    outOfFiles = connections.size >= (outOfFiles ? ROOM_AGAIN * maxConnections : maxConnections);
+  }
 
   function unavailable() {
     if (drainRetryMs !== undefined) {
@@ -116,11 +136,13 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
     refused,
     onOpen(connection) {
       connections.add(connection);
+      noteFiles();
       telemetry.connections(connections.size);
     },
     onGone(connection) {
       addresses.leave(connection.addressSlot);
       connections.delete(connection);
+      noteFiles();
       telemetry.connections(connections.size);
     },
   });
@@ -133,12 +155,17 @@ export function createGatewayServer(options: GatewayServerOptions): GatewayServe
         http.once('error', reject);
         http.listen({ host: options.host, port: options.port, backlog: BACKLOG }, () => {
           http.off('error', reject);
-          http.on('error', (error) => log.error({ error }, 'listener failed'));
+          http.on('error', (error) => {
+            if (options.onAcceptError?.(error) !== true) log.error({ error }, 'listener failed');
+          });
+          http.on('drop', () => telemetry.refused('file_descriptors'));
           resolve({ port: (http.address() as AddressInfo).port });
         });
       });
     },
     connections: () => connections,
+    maxConnections: options.maxConnections,
+    outOfFiles: () => outOfFiles,
     refuseUpgrades(retryAfterMs) {
       drainRetryMs = retryAfterMs;
     },

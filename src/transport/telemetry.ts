@@ -1,8 +1,12 @@
-/** Why an upgrade was answered with plain HTTP, or completed and closed at once (`credential`). */
+/**
+ * Why an upgrade was answered with plain HTTP, or completed and closed at once (`credential`), or its socket dropped
+ * unheard (`file_descriptors`).
+ */
 export type UpgradeRefusal =
   | 'origin'
   | 'draining'
   | 'overloaded'
+  | 'file_descriptors'
   | 'too_many_connections'
   | 'malformed'
   | 'not_found'

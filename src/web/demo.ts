@@ -1,5 +1,6 @@
 /** The page of `holdfast dev` and `npm run cluster`: one session, driven and broken from as many tabs as one likes. */
-import { createClient, createLogin, isSubscribed, type Session, type TokenStorage } from '../client/index.js';
+import { createClient, isSubscribed, type Session, type TokenStorage } from '../client/index.js';
+import { createLogin } from '../client/login/index.js';
 import { isSessionId } from '../protocol/session-id.js';
 import { Chat } from './chat.js';
 import { button, element } from './elements.js';

@@ -1,5 +1,6 @@
 /** The figures of the page: who owns the session, which node serves this tab, and how long its login lasts. */
-import type { Client, LoginClient, Session } from '../client/index.js';
+import type { Client, Session } from '../client/index.js';
+import type { LoginClient } from '../client/login/index.js';
 import { duration } from './duration.js';
 import { element } from './elements.js';
 

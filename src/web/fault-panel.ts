@@ -1,4 +1,5 @@
-import type { Client, LoginClient } from '../client/index.js';
+import type { Client } from '../client/index.js';
+import type { LoginClient } from '../client/login/index.js';
 import { CLOSE_CODES } from '../protocol/close-codes.js';
 import { duration } from './duration.js';
 import { button } from './elements.js';

@@ -1,4 +1,4 @@
-import type { LoginClient } from '../client/index.js';
+import type { LoginClient } from '../client/login/index.js';
 import { element } from './elements.js';
 import type { EventLog } from './event-log.js';
 import { logIn, logOut, type Person } from './person.js';

@@ -1,5 +1,6 @@
 /** Who uses the page: nobody in particular, or somebody who logged in with a name. */
-import { ClientError, type LoginClient, type LoginInfo } from '../client/index.js';
+import { ClientError } from '../client/index.js';
+import type { LoginClient, LoginInfo } from '../client/login/index.js';
 import { createLogin } from './playground.js';
 
 /** The codes with which the gateway says that nobody is logged in. Any other says nothing about it. */

@@ -66,6 +66,6 @@ test('a URL without a secret is refused, nothing at all is not', async () => {
   const { application, outbox, start, close } = backendOf({ secrets: [] });
   start();
   await application.signalled(CALLER, { data: 'stop' });
-  expect(await outbox.backlog()).toEqual({ waiting: 0, dead: 0 });
+  expect(await outbox.backlog()).toEqual({ waiting: 0, fullest: 0, dead: 0 });
   await close();
 });

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { CircuitBreaker } from '../../src/backend/circuit-breaker.js';
 import { type DeliveryPace, EventDelivery } from '../../src/backend/event-delivery.js';
 import { HookClient } from '../../src/backend/hook-client.js';
-import type { Outbox, OutboxEvent } from '../../src/backend/ports.js';
+import { OUTBOX_ROOM, type Outbox, type OutboxEvent } from '../../src/backend/ports.js';
 import { verifyWebhook } from '../../src/crypto/webhook-signature.js';
 import { systemClock } from '../../src/lib/clock.js';
 import { HoldfastError } from '../../src/protocol/errors.js';
@@ -13,7 +13,7 @@ import { partitionOf } from '../../src/store/redis/partitions.js';
 import { connectTwo } from '../contract/redis-harness.js';
 import { testRedis } from '../support/redis.js';
 import { silent } from '../support/silent.js';
-import { answer, hookServer, onCleanup, recorded, SECRETS, until } from './hook-server.js';
+import { answer, hookClient, hookServer, onCleanup, recorded, SECRETS, until } from './hook-server.js';
 
 const PACE: DeliveryPace = {
   pollEveryMs: 20,
@@ -379,4 +379,33 @@ describe('nodes', () => {
     const rest: OutboxEvent[] = await outbox.read(0, 'another', 10, false);
     expect(rest).toHaveLength(4);
   });
+});
+
+test('a full outbox is said once, and that it has room again', async () => {
+  const outbox = memory();
+  let fullest = OUTBOX_ROOM;
+  outbox.backlog = async () => ({ waiting: fullest, fullest, dead: 0 });
+  let passedMs = 0;
+  const clock = { wallMs: () => Date.now(), monotonicMs: () => performance.now() + passedMs };
+  const lines: string[] = [];
+  const say = (_fields: object, message: string) => lines.push(message);
+  const { hook } = hookClient('http://127.0.0.1:1');
+  const { telemetry } = recorded();
+  const log = { ...silent, error: say, info: say };
+  const delivery = new EventDelivery({ hook, outbox, concurrency: 1, clock, log, telemetry, pace: PACE });
+  onCleanup(() => delivery.close());
+  delivery.start();
+  await until(() => lines.length === 1);
+  const reported: number[] = [];
+  telemetry.backlog = (backlog) => reported.push(backlog.fullest);
+  for (fullest of [OUTBOX_ROOM + 50, 12]) {
+    const count = reported.length;
+    passedMs += 15_000;
+    await until(() => reported.length > count);
+  }
+  await until(() => lines.length === 2);
+  expect(lines).toEqual([
+    'events for the application are being dropped, oldest first',
+    'no events are dropped any more',
+  ]);
 });

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import { replyTo } from '../../src/web/reply.js';
-import { describeDemo, FREE, GRACE_MS, HELD, LONG, OWNER, WATCHER } from './demo-page.js';
+import { describeDemo, FREE, GRACE_MS, HELD, LONG, OWNER, Tab, WATCHER } from './demo-page.js';
 
-describeDemo('the page in Chromium when connections break', (demo) => {
+describeDemo('the page in Chromium, at length', (demo) => {
   it('a closed tab leaves the session held, then free, and nobody could claim meanwhile', async () => {
     const [first, second] = await demo().openTwo();
     await first.page.close();
@@ -174,5 +174,61 @@ describeDemo('the page in Chromium when connections break', (demo) => {
       // Chromium reports the answer 401 by which the page learns that the login is over.
       tab.complaints.length = 0;
     }
+  });
+
+  it('a release moves the ownership to who claims', async () => {
+    const [first, second] = await demo().openTwo();
+    await first.press('Release');
+    await first.shows(FREE);
+    await second.shows(FREE);
+    await second.press('Claim');
+    await second.shows(OWNER);
+    await first.shows(WATCHER);
+    expect(await second.epoch()).toBe(await first.epoch());
+  });
+
+  it('force takes the session from its owner', async () => {
+    const [first, second] = await demo().openTwo();
+    await second.press('Take over');
+    await second.shows(OWNER);
+    await first.shows(WATCHER);
+    await expect.poll(() => first.log()).toContain('taken over by force');
+    expect(await first.log()).toContain('You are no longer the owner');
+    expect(await second.log()).not.toContain('You are no longer the owner');
+  });
+
+  it('an unsubscription frees the session at once, and one may come back', async () => {
+    const [first, second] = await demo().openTwo();
+    await first.press('Unsubscribe');
+    await first.shows('Not subscribed');
+    await second.shows(FREE);
+    await first.press('Subscribe');
+    await first.shows(OWNER);
+  });
+
+  it('offers a second tab of the same session, and fits a small phone', async () => {
+    const first = await demo().open();
+    await first.shows(OWNER);
+    const [page] = await Promise.all([
+      demo().context.waitForEvent('page'),
+      first.page.getByRole('link', { name: 'Open a second tab' }).click(),
+    ]);
+    const second = new Tab(page);
+    demo().tabs.push(second);
+    await second.shows(WATCHER);
+    await page.setViewportSize({ width: 320, height: 640 });
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(320);
+  });
+
+  it('offers only what there is to break', async () => {
+    const first = await demo().open();
+    await first.shows(OWNER);
+    for (const name of ['Expire my access token', 'Log out elsewhere']) {
+      const button = first.page.getByRole('button', { name });
+      expect(await button.isDisabled()).toBe(true);
+      expect(await button.getAttribute('title')).toContain('Log in first');
+    }
+    expect(await first.page.getByRole('button', { name: 'Drop my connection' }).isEnabled()).toBe(true);
+    expect(await first.page.locator('#kill').isVisible()).toBe(false);
   });
 });

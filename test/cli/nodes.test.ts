@@ -55,12 +55,26 @@ describe('commands for nodes', () => {
   });
 
   it('refuse a name that two nodes have', async () => {
-    await harness.nodes.beat(report('twin', 'b-3'));
-    await harness.nodes.beat(report('twin', 'b-4'));
-    expect(await run('drain', 'twin')).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining('2 nodes are called'),
-    });
+    const twins = [report('twin', 'b-3'), report('twin', 'b-4')];
+    const beat = () => Promise.all(twins.map((twin) => harness.nodes.beat(twin)));
+    await beat();
+    const beating = setInterval(() => void beat(), 100);
+    try {
+      expect(await run('drain', 'twin')).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('more than one node is called twin'),
+      });
+    } finally {
+      clearInterval(beating);
+    }
+  });
+
+  it('take a node for gone that was started again under its name', async () => {
+    const killed = report('n6', 'b-6');
+    await harness.nodes.beat(killed);
+    await harness.age(killed, 5_500);
+    await harness.nodes.beat(report('n6', 'b-7'));
+    expect(await run('undrain', 'n6')).toMatchObject({ code: 0, stdout: 'n6 is not drained\n' });
   });
 
   it('leave a node alone that is not drained', async () => {

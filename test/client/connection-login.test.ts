@@ -1,12 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import {
-  type ClientError,
-  type ClientOptions,
-  createClient,
-  createJwtLogin,
-  createLogin,
-  type LoginClient,
-} from '../../src/client/index.js';
+import { type ClientError, type ClientOptions, createClient } from '../../src/client/index.js';
+import { createJwtLogin, createLogin, type LoginClient } from '../../src/client/login/index.js';
 import { client, connect, gateway, owning, pass, reopened, URL } from './client-harness.js';
 import { accessToken, FakeAuth, problem } from './fake-auth.js';
 

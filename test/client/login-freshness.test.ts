@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { HeldToken } from '../../src/client/access-token.js';
+import { HeldToken } from '../../src/client/login/access-token.js';
 import { accessToken, problem } from './fake-auth.js';
 import { auth, ended, later, login, open, outcome, pass, storage } from './login-harness.js';
 import { type LoginPage, openPage } from './login-page.js';

@@ -1,6 +1,7 @@
 /** A login at a gateway that is fake, with time that the test lets pass. */
 import { afterEach, beforeEach, expect, vi } from 'vitest';
-import { type ClientError, createLogin, type LoginClient, type LoginOptions } from '../../src/client/index.js';
+import type { ClientError } from '../../src/client/index.js';
+import { createLogin, type LoginClient, type LoginOptions } from '../../src/client/login/index.js';
 import { FakeAuth } from './fake-auth.js';
 
 export const GATEWAY = 'https://gateway.test';

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { createLogin } from '../../src/client/index.js';
+import { createLogin } from '../../src/client/login/index.js';
 import { accessToken, problem } from './fake-auth.js';
 import { auth, ended, GATEWAY, LOGIN_KEY, login, open, outcome, pass, storage, stored } from './login-harness.js';
 import { openPage } from './login-page.js';

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { GatewayProcess } from '../support/gateway-process.js';
 import { violationsIn } from '../support/invariants.js';
 import { RawClient, UpgradeRefused } from '../support/raw-client.js';
 import { ReturningOwner } from './returning-owner.js';
@@ -69,28 +68,6 @@ describe('a node that is told to stop (SIGTERM)', () => {
     void cluster().node(0).terminate();
     expect((await first).code).not.toBe(0);
     expect(performance.now() - secondMs).toBeLessThan(500);
-  });
-
-  test.skipIf(noHaproxy)(withHaproxy('100 of 100 new connections through HAProxy succeed meanwhile'), async () => {
-    const [node] = cluster().nodes as [GatewayProcess];
-    // HAProxy has to know the node as a good one, else it would not even try it.
-    let resident = await cluster().connect('haproxy');
-    while (resident.welcome.node !== node.nodeId) resident = await cluster().connect('haproxy');
-    resident.stopReading();
-    const exit = node.terminate();
-    await untilDraining();
-    const startedMs = performance.now();
-    const arrivals = await Promise.all(
-      Array.from({ length: 100 }, async (_, i) => {
-        await sleep(i * 15);
-        return cluster().connect('haproxy');
-      }),
-    );
-    expect(arrivals).toHaveLength(100);
-    expect(arrivals.filter(({ welcome }) => welcome.node === node.nodeId)).toEqual([]);
-    expect(performance.now() - startedMs).toBeLessThan(DRAIN_MS);
-    expect(node.running).toBe(true);
-    expect(await exit).toEqual({ code: 0, signal: null });
   });
 
   test.skipIf(noHaproxy)(

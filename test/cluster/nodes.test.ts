@@ -45,7 +45,7 @@ describe('the commands for nodes', () => {
       }),
     ]);
     expect(moved).not.toBe(token);
-    expect(owner.all('reconnect')).toMatchObject([{ reason: 'drain' }]);
+    expect(owner.all('reconnect')).toMatchObject([{ reason: 'drain' }, { reason: 'drain', after_ms: 0, jitter_ms: 0 }]);
     expect(drained).toMatchObject({ code: 0, stderr: '' });
     expect(drained.lines.at(-1)).toBe('n1: drained, 0 connections left');
 

@@ -88,6 +88,7 @@ describe('settings that do not fit together', () => {
     [{ port: 9090 }, 'both 9090'],
     [{ pongTimeoutMs: 25_000 }, 'less than --ping-interval-ms'],
     [{ apiKey: SECRET }, 'must differ'],
+    [{ secret: `a:not-a-secret-${SECRET}` }, 'HOLDFAST_SECRET: out of an example, and known to everybody'],
   ])('%j', (change, problem) => {
     const found = conflicts({ ...good, ...change }, true);
     expect(found).toHaveLength(1);
@@ -114,6 +115,7 @@ describe('settings that do not fit together', () => {
       allowLoopbackHttp: true,
     },
     { port: 0, internalPort: 0 },
+    { secret: `not-a-secret-${SECRET}`, allowExampleSecrets: true },
   ])('but %j do', (change) => {
     expect(conflicts({ ...good, ...change }, true)).toEqual([]);
   });

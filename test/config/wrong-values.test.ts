@@ -53,6 +53,7 @@ const WRONG: Record<SettingName, [value: unknown, allowed: string][]> = {
     [`${SECRET} ${SECRET}`, '32 to 512 visible'],
   ],
   adminKey: [['short', '32 to 512 visible']],
+  allowExampleSecrets: [['once', 'true or false']],
   auth: [
     [['oauth'], 'one of login, jwt, anonymous'],
     [[], 'at least one of login, jwt, anonymous'],

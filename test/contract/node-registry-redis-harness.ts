@@ -9,6 +9,7 @@ export async function redisNodes(url: string) {
     connection: first,
     nodes: new RedisNodeRegistry(first),
     other: new RedisNodeRegistry(second),
+    nowMs: () => Date.now(),
     // The server's clock cannot be moved, so the time of the beat is.
     async age({ nodeId, bootId }, ms) {
       await first.commands.zincrby(first.keys.nodes, -ms, `${nodeId}|${bootId}`);

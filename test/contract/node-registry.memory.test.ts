@@ -5,5 +5,11 @@ import { nodeRegistryContract } from './node-registry.contract.js';
 nodeRegistryContract('memory', async () => {
   const clock = new FakeClock();
   const nodes = new MemoryNodeRegistry({ clock });
-  return { nodes, other: nodes, age: async (_node, ms) => clock.advance(ms), close: async () => {} };
+  return {
+    nodes,
+    other: nodes,
+    nowMs: () => clock.wallMs(),
+    age: async (_node, ms) => clock.advance(ms),
+    close: async () => {},
+  };
 });

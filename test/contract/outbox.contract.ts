@@ -236,7 +236,7 @@ export function outboxContract(name: string, make: MakeOutboxHarness): void {
         await outbox.release(partition, 'first');
         await other.acquire(partition, 'second', LEASE_MS);
         expect(numbers(await other.read(partition, 'second', 10, false))).toEqual([1, 3, 4]);
-        expect(await outbox.backlog()).toEqual({ waiting: 3, dead: 0 });
+        expect(await outbox.backlog()).toEqual({ waiting: 3, fullest: 3, dead: 0 });
       });
 
       test('with the number of failures, over all nodes, and then given up', async () => {
@@ -253,7 +253,7 @@ export function outboxContract(name: string, make: MakeOutboxHarness): void {
         expect(await other.failed(partition, first.id)).toBe(3);
         await other.bury(partition, { ...first, attempts: 3 }, 'status 500');
         await other.bury(partition, { ...first, attempts: 3 }, 'status 500');
-        expect(await other.backlog()).toEqual({ waiting: 1, dead: 1 });
+        expect(await other.backlog()).toEqual({ waiting: 1, fullest: 1, dead: 1 });
         expect(numbers(await other.read(partition, 'second', 10, false))).toEqual([2]);
         expect(await other.failed(partition, first.id)).toBe(0);
       });

@@ -3,6 +3,7 @@ import { transform } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import * as holdfast from '../../src/client/index.js';
+import * as logins from '../../src/client/login/index.js';
 import * as testing from '../../src/testing/index.js';
 import { DevGateway } from '../support/dev-gateway.js';
 import { eventually } from './eventually.js';
@@ -38,9 +39,10 @@ describe(`the code of ${DOC}`, () => {
     clients.push(client);
     return client;
   };
-  const createLogin: typeof holdfast.createLogin = (options) => holdfast.createLogin({ fetch: page.fetch, ...options });
+  const createLogin: typeof logins.createLogin = (options) => logins.createLogin({ fetch: page.fetch, ...options });
   const modules: Record<string, object> = {
-    'holdfast-client': { ...holdfast, createClient, createLogin },
+    'holdfast-client': { ...holdfast, createClient },
+    'holdfast-client/login': { ...logins, createLogin },
     'holdfast-client/testing': testing,
     ws: { WebSocket },
   };

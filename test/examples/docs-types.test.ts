@@ -19,7 +19,7 @@ const DOCS = [
 const GLOBALS = `
 declare const client: import('holdfast-client').Client;
 declare const session: import('holdfast-client').Session;
-declare const login: import('holdfast-client').LoginClient;
+declare const login: import('holdfast-client/login').LoginClient;
 declare const backend: import('holdfast/server').Backend;
 declare const app: import('express').Express;
 declare const login_code: string, prompt: string, principal: string, loginId: string;
@@ -49,6 +49,7 @@ const OPTIONS = {
     'holdfast-client': [pathOf('dist/client/index.d.ts')],
     'holdfast-client/*': [pathOf('dist/client/*/index.d.ts'), pathOf('dist/*/index.d.ts')],
     'holdfast/client': [pathOf('dist/client/index.d.ts')],
+    'holdfast/client/login': [pathOf('dist/client/login/index.d.ts')],
     'holdfast/server': [pathOf('dist/server/index.d.ts')],
   },
 };

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type Client, createClient, createLogin, type LoginClient } from '../../src/client/index.js';
+import { type Client, createClient } from '../../src/client/index.js';
+import { createLogin, type LoginClient } from '../../src/client/login/index.js';
 import { DevGateway } from '../support/dev-gateway.js';
 import { ExampleProcess } from './example-process.js';
 import { Page } from './page.js';
@@ -44,8 +45,11 @@ describe('the example with a login form', () => {
 
   it('serves its page and the client', async () => {
     const page = new Page(example.origin);
-    expect((await page.visit('/')).text).toContain('/holdfast-client/client/index.js');
-    expect((await page.visit('/holdfast-client/client/index.js')).text).toContain('createLogin');
+    for (const [entry, name] of Object.entries({ client: 'createClient', 'client/login': 'createLogin' })) {
+      const path = `/holdfast-client/${entry}/index.js`;
+      expect((await page.visit('/')).text).toContain(path);
+      expect((await page.visit(path)).text).toContain(name);
+    }
   });
 
   it('logs a person in, who stays logged in until logging out', async () => {

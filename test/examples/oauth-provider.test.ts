@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CLIENT } from '../../examples/oauth-provider/provider.js';
-import { createClient, createLogin } from '../../src/client/index.js';
+import { createClient } from '../../src/client/index.js';
+import { createLogin } from '../../src/client/login/index.js';
 import { DevGateway } from '../support/dev-gateway.js';
 import { freePorts } from '../support/ports.js';
 import { ExampleProcess } from './example-process.js';

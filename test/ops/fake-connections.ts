@@ -8,6 +8,8 @@ export interface Leaving {
   atMs: number;
   holdMs: number;
   reason: string | undefined;
+  /** The random part of the wait that it was told last. */
+  jitterMs: number | undefined;
 }
 
 /** A node's connections, which leave when told to, and time that passes when the test says so. */
@@ -17,6 +19,8 @@ export class FakeConnections {
   readonly all = new Set<Drainable>();
   /** In the order in which they were told to leave. */
   readonly left: Leaving[] = [];
+  /** The random part of every wait that was told. */
+  readonly hinted: number[] = [];
   #sleeping: { untilMs: number; wake: () => void }[] = [];
   #made = 0;
 
@@ -29,8 +33,6 @@ export class FakeConnections {
       new Promise<void>((wake) => this.#sleeping.push({ untilMs: this.clock.monotonicMs() + ms, wake }));
     return {
       connections: () => this.all,
-      afterMs: 100,
-      jitterMs: 1_000,
       graceMs: 30_000,
       clock: this.clock,
       log: silent,
@@ -41,14 +43,17 @@ export class FakeConnections {
   add(): Drainable {
     const index = this.#made++;
     let reason: string | undefined;
+    let jitterMs: number | undefined;
     const connection = {
       open: true,
-      hint: (_afterMs: number, _jitterMs: number, why: string) => {
+      hint: (_afterMs: number, upToMs: number, why: string) => {
         reason = why;
+        jitterMs = upToMs;
+        this.hinted.push(upToMs);
       },
       leave: async (holdMs: number) => {
         connection.open = false;
-        this.left.push({ index, atMs: this.clock.monotonicMs() - this.#startMs, holdMs, reason });
+        this.left.push({ index, atMs: this.clock.monotonicMs() - this.#startMs, holdMs, reason, jitterMs });
         this.all.delete(connection);
       },
     };

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished, vi } from 'vitest';
+import { ClockWatch } from '../../src/ops/clock-watch.js';
 import { Heartbeat } from '../../src/ops/heartbeat.js';
 import type { NodeReport } from '../../src/ops/ports.js';
 import { MemoryNodeRegistry } from '../../src/store/memory/node-registry.js';
@@ -17,12 +18,11 @@ function start() {
     leases: 0,
     configFingerprint: '',
   };
-  const warnings: string[] = [];
-  const log = { ...silent, warn: (_fields: object, message: string) => warnings.push(message) };
-  const heartbeat = new Heartbeat({ registry, report: () => report, log });
+  const clock = new ClockWatch({ log: silent });
+  const heartbeat = new Heartbeat({ registry, report: () => report, clock, log: silent });
   const beat = vi.spyOn(registry, 'beat');
   onTestFinished(() => heartbeat.stop());
-  return { heartbeat, registry, report, beat, warnings };
+  return { heartbeat, registry, report, beat };
 }
 
 it('tells what changed soon, and says nothing twice in a row', async () => {
@@ -35,13 +35,23 @@ it('tells what changed soon, and says nothing twice in a row', async () => {
   expect(beat).toHaveBeenCalledTimes(2);
 });
 
-it('goes on after a failure, which it tells once', async () => {
-  const { heartbeat, beat, warnings } = start();
-  beat.mockRejectedValueOnce(new Error('away')).mockRejectedValueOnce(new Error('away'));
+it('goes on after a failure, and knows it until a beat is taken', async () => {
+  const { heartbeat, beat } = start();
+  beat.mockRejectedValueOnce(new Error('away')).mockRejectedValueOnce(new Error('full'));
   await heartbeat.start();
-  expect(heartbeat.works).toBe(false);
-  await expect.poll(() => heartbeat.works, { timeout: 5_000 }).toBe(true);
-  expect([beat.mock.calls.length, warnings]).toEqual([3, ['heartbeat not written']]);
+  expect([heartbeat.failure, heartbeat.proven]).toEqual([new Error('away'), false]);
+  await expect.poll(() => heartbeat.proven, { timeout: 5_000 }).toBe(true);
+  expect([beat.mock.calls.length, heartbeat.failure]).toEqual([3, undefined]);
+});
+
+it('beats at once when the store was out of reach', async () => {
+  const { heartbeat, beat } = start();
+  await heartbeat.start();
+  expect(heartbeat.proven).toBe(true);
+  heartbeat.doubt();
+  expect(heartbeat.proven).toBe(false);
+  await expect.poll(() => heartbeat.proven).toBe(true);
+  expect(beat).toHaveBeenCalledTimes(2);
 });
 
 it('leaves when it stops, also from under a beat that takes its time', async () => {
@@ -50,7 +60,7 @@ it('leaves when it stops, also from under a beat that takes its time', async () 
   const { beat: write } = MemoryNodeRegistry.prototype;
   beat.mockImplementation(async (said) => {
     await sleep(300);
-    await write.call(registry, said);
+    return write.call(registry, said);
   });
   report.connections = 1;
   await expect.poll(() => beat.mock.calls.length).toBe(2);

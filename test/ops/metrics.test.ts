@@ -31,7 +31,7 @@ function exercise(metrics: Metrics): void {
   backend.eventDelivered('session.owned');
   backend.eventRetried('session.held');
   backend.eventBuried('session.idle');
-  backend.backlog(11, 12);
+  backend.backlog({ waiting: 11, fullest: 7, dead: 12 });
   const login: LoginTelemetry = metrics;
   login.loginCreated();
   login.loginEnded('logout');
@@ -57,8 +57,10 @@ function exercise(metrics: Metrics): void {
   metrics.node.describe({ version: '1.2.3', maxConnections: 50_000, maxRssBytes: 0 });
   metrics.node.status({
     reasons: ['draining', 'overloaded'],
+    degraded: ['secrets_differ'],
     store: { reachable: true },
     pubsub: { healthy: false },
+    clock: { ahead_ms: -1_500 },
     drain: { state: 'draining', left: 13 },
   });
 }
@@ -118,6 +120,9 @@ it('counts what is reported', async () => {
       'holdfast_not_ready{reason="overloaded"} 1',
       'holdfast_store_reachable 1',
       'holdfast_pubsub_healthy 0',
+      'holdfast_secrets_differ 1',
+      'holdfast_clock_offset_seconds -1.5',
+      'holdfast_outbox_fullest_partition_events 7',
       'holdfast_draining 1',
       'holdfast_drain_connections 13',
     ]),
@@ -129,6 +134,7 @@ it('tells why it is not ready only while it is not', async () => {
   exercise(metrics);
   metrics.node.status({
     reasons: [],
+    degraded: [],
     store: { reachable: false },
     pubsub: { healthy: true },
     drain: { state: 'none', left: 0 },
@@ -153,6 +159,7 @@ it("of several workers adds up what is each one's own, and not what all see alik
   for (const worker of workers) exercise(worker);
   workers[1]?.node.status({
     reasons: [],
+    degraded: [],
     store: { reachable: false },
     pubsub: { healthy: false },
     drain: { state: 'none', left: 0 },

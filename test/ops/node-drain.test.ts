@@ -1,17 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import { NodeDrain, windowMsOf } from '../../src/ops/node-drain.js';
+import { drainPace, NodeDrain } from '../../src/ops/node-drain.js';
 import type { NodeDirective } from '../../src/ops/ports.js';
+import { busiestSecond } from '../support/busiest-second.js';
 import { FakeConnections } from './fake-connections.js';
 
 const DRAIN_MS = 10_000;
 
-function node(count: number, drainRate = 0) {
+function node(count: number, drainRate = 0, shortestGraceMs = 30_000) {
   const connections = new FakeConnections(count);
   const upgrades: (number | 'accepted')[] = [];
   const drain = new NodeDrain({
     ...connections.options,
     drainMs: DRAIN_MS,
     drainRate,
+    shortestGraceMs,
     refuseUpgrades: (retryAfterMs) => upgrades.push(retryAfterMs),
     acceptUpgrades: () => upgrades.push('accepted'),
   });
@@ -26,16 +28,34 @@ const shedding = (count: number, perSecond: number, id = 'one'): NodeDirective =
   perSecond,
 });
 
-describe('the window of a drain', () => {
-  it('is most of its time, less for few connections, or as the rate says', () => {
+describe('the pace of a drain', () => {
+  it('is what its time needs, 100 a second for few connections, or as the rate says', () => {
     const none = { drainMs: DRAIN_MS, drainRate: 0 };
-    expect(windowMsOf(100_000, none, true)).toBe(8_000);
-    expect(windowMsOf(100, none, true)).toBe(1_000);
-    const paced = { drainMs: DRAIN_MS, drainRate: 100 };
-    expect(windowMsOf(400, paced, true)).toBe(4_000);
+    expect(drainPace(100_000, none, true)).toBe(15_625);
+    expect(drainPace(100, none, true)).toBe(100);
+    const paced = { drainMs: DRAIN_MS, drainRate: 50 };
+    expect(drainPace(300, paced, true)).toBe(50);
     // A process that ends cannot keep a pace for which there is no time; one that stays can.
-    expect(windowMsOf(10_000, paced, true)).toBe(8_000);
-    expect(windowMsOf(10_000, paced, false)).toBe(100_000);
+    expect(drainPace(10_000, paced, true)).toBe(1_562.5);
+    expect(drainPace(10_000, paced, false)).toBe(50);
+  });
+});
+
+describe('a drain at the end of the process', () => {
+  it('tells all at once to come back over the time that it takes, and each in its turn to come at once', async () => {
+    const { connections, drain, pass, left } = node(400);
+    const finished = drain.finish();
+    expect(connections.hinted).toEqual(Array.from({ length: 400 }, () => 5_000));
+    await pass(DRAIN_MS);
+    expect(await finished).toMatchObject({ total: 400, left: 0 });
+    expect(new Set(left.map(({ jitterMs }) => jitterMs))).toEqual(new Set([0]));
+    expect(busiestSecond(left.map(({ atMs }) => atMs))).toBeLessThanOrEqual(100);
+  });
+
+  it('leaves those time to take back what they owned, should the process be killed', () => {
+    const { connections, drain } = node(400, 0, 4_000);
+    void drain.finish();
+    expect(new Set(connections.hinted)).toEqual(new Set([2_000]));
   });
 });
 
@@ -48,9 +68,9 @@ describe('a drain by command', () => {
     expect(upgrades).toEqual([1_000]);
     await pass(500);
     const half = drain.status();
-    expect(half).toMatchObject({ state: 'draining', total: 50, window_ms: 1_000 });
-    expect(Math.abs(half.left - 25)).toBeLessThanOrEqual(4);
-    await pass(700);
+    expect(half).toMatchObject({ state: 'draining', total: 50, window_ms: 1_250 });
+    expect(Math.abs(half.left - 30)).toBeLessThanOrEqual(4);
+    await pass(900);
     expect(drain.status()).toMatchObject({ state: 'drained', left: 0, started_at: expect.any(String) });
     expect(left).toHaveLength(50);
     expect(new Set(left.map(({ reason, holdMs }) => `${reason} ${holdMs}`))).toEqual(new Set(['drain 30000']));
@@ -61,8 +81,8 @@ describe('a drain by command', () => {
     drain.drain();
     await pass(DRAIN_MS + 5_000);
     expect(drain.status().state).toBe('draining');
-    expect(left).toHaveLength(15);
-    await pass(16_000);
+    expect(left).toHaveLength(12);
+    await pass(24_000);
     expect(drain.status().state).toBe('drained');
   });
 
@@ -92,7 +112,7 @@ describe('a drain by command', () => {
   it('goes on as that of the process when that is told to end, and can no longer be undone', async () => {
     const { drain, upgrades, pass } = node(30, 1);
     drain.drain();
-    await pass(2_000);
+    await pass(2_600);
     const finished = drain.finish();
     drain.undrain();
     await pass(DRAIN_MS);
@@ -110,7 +130,7 @@ describe('a rebalance', () => {
     await pass(2_000);
     expect(left.map(({ index }) => index)).toEqual(Array.from({ length: 40 }, (_, index) => index));
     for (const [i, { atMs }] of left.entries()) expect(i + 1).toBeLessThanOrEqual((atMs * 20) / 1_000);
-    expect(left.at(-1)?.atMs).toBeLessThan(2_200);
+    expect(left.at(-1)?.atMs).toBeLessThan(2_600);
     expect(new Set(left.map(({ reason }) => reason))).toEqual(new Set(['rebalance']));
     expect([drain.shedding?.left, drain.status().state, upgrades]).toEqual([0, 'none', []]);
   });

@@ -1,22 +1,32 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { Advice } from '../../src/ops/ports.js';
 import { StoreHealth } from '../../src/ops/store-health.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { silent } from '../support/silent.js';
 
 function start({ strict = false } = {}) {
   const clock = new FakeClock();
-  const store = { faults: [] as string[], answers: true, asked: 0 };
+  const store = { faults: [] as string[], answers: true, asked: 0, advice: undefined as Advice | undefined };
   const warnings: string[] = [];
+  const lines: [message: string, code: unknown][] = [];
   const health = new StoreHealth({
     faults: () => store.faults,
+    advice: () => store.advice,
     async answers() {
       store.asked += 1;
       return store.answers;
     },
     strict,
     clock,
-    log: { ...silent, warn: (_fields, message) => warnings.push(message) },
+    log: {
+      ...silent,
+      info: (fields, message) => lines.push([message, (fields as { code?: string }).code]),
+      warn(fields, message) {
+        warnings.push(message);
+        lines.push([message, (fields as { code?: string }).code]);
+      },
+    },
   });
   onTestFinished(() => health.stop());
   const pass = async (ms: number) => {
@@ -26,7 +36,7 @@ function start({ strict = false } = {}) {
       await setImmediate();
     }
   };
-  return { health, store, pass, warnings };
+  return { health, store, pass, warnings, lines };
 }
 
 const READY = { reasons: [], degraded: [] };
@@ -51,8 +61,10 @@ describe('a node whose store does not work', () => {
     store.answers = false;
     await pass(60_000);
     expect(health.verdict()).toEqual({ reasons: [], degraded: ['store_unreachable'] });
-    expect(warnings).toEqual(['store does not work; open connections stay']);
     expect(Math.abs(store.asked - 30)).toBeLessThanOrEqual(6);
+    expect(warnings).toEqual(['store does not work; open connections stay']);
+    await pass(250_000);
+    expect(warnings).toHaveLength(2);
   });
 
   it('is not ready when the store is back for others and not for it', async () => {
@@ -62,6 +74,9 @@ describe('a node whose store does not work', () => {
     store.answers = false;
     await pass(20_000);
     store.answers = true;
+    await pass(2_000);
+    // It is back this moment, and the connections to it are being made.
+    expect(health.verdict().reasons).toEqual([]);
     await pass(3_000);
     expect(health.verdict().reasons).toEqual(['store_unreachable']);
     store.answers = false;
@@ -96,6 +111,38 @@ describe('a node whose store does not work', () => {
       await pass(1_000);
     }
     expect(warnings.filter((warning) => warning.startsWith('the store answers others'))).toHaveLength(2);
+  });
+
+  it('says once what it is and once when it is over, and nothing of a mere reconnection', async () => {
+    const { health, store, pass, lines } = start();
+    health.look();
+    store.faults = ['store_unreachable'];
+    await pass(1_500);
+    store.faults = [];
+    await pass(500);
+    expect(lines).toEqual([]);
+    store.answers = false;
+    store.faults = ['store_not_writable'];
+    store.advice = { code: 'redis_not_saving', what: '', remedy: '', cause: '' };
+    await pass(60_000);
+    store.faults = [];
+    await pass(500);
+    expect(lines).toEqual([
+      ['store does not work; open connections stay', 'redis_not_saving'],
+      ['store works again', 'redis_not_saving'],
+    ]);
+  });
+
+  it('says so when the cause changes', async () => {
+    const { health, store, pass, lines } = start();
+    health.look();
+    store.answers = false;
+    store.faults = ['store_unreachable'];
+    for (const code of ['redis_unreachable', 'redis_read_only']) {
+      store.advice = { code, what: '', remedy: '', cause: '' };
+      await pass(40_000);
+    }
+    expect(lines.map(([, code]) => code)).toEqual(['redis_unreachable', 'redis_read_only']);
   });
 
   it('tells since when', async () => {

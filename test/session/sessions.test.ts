@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { leaseMsOf } from '../../src/session/session-node.js';
 import type { Sessions } from '../../src/session/sessions.js';
 import { FakeSubscriber, startDomain } from './domain-harness.js';
 
@@ -191,11 +192,15 @@ describe('sessions of one node', () => {
   });
 
   it('keeps the lease while the connection lives', async () => {
-    await subscribe(ann);
+    // A machine that is busy renews late.
+    const graceMs = 400;
+    const { sessions: patient } = startDomain({ graceMs });
+    await patient.subscribe(ann, { session_id: SID }, undefined);
     const { owner_epoch } = ann.last('subscribe_ack');
-    await sleep(600);
-    expect(await sessions.inspect(SID)).toMatchObject({ state: 'owned', owner_epoch });
+    await sleep(2 * leaseMsOf(graceMs));
+    expect(await patient.inspect(SID)).toMatchObject({ state: 'owned', owner_epoch });
     expect(ann.of('ownership_lost')).toEqual([]);
+    await patient.close();
   });
 
   it('holds a session whose connection closed while it was being claimed', async () => {

@@ -37,6 +37,8 @@ test('one that takes no writes does not', async () => {
   await redisCall(redis.port, 'CONFIG', 'SET', 'min-replicas-to-write', 1);
   expect(await redisAnswers(redis.url, 'hf:asked')).toBe(false);
   await redisCall(redis.port, 'CONFIG', 'SET', 'min-replicas-to-write', 0);
+  await redisCall(redis.port, 'ACL', 'SETUSER', 'reader', 'on', '>hush', '~*', '+@all', '-@scripting');
+  expect(await redisAnswers(redis.url.replace('//', '//reader:hush@'), 'hf:asked')).toBe(false);
   const [port = 0] = await freePorts(1);
   await redisCall(redis.port, 'REPLICAOF', '127.0.0.1', port);
   expect(await redisAnswers(redis.url, 'hf:asked')).toBe(false);

@@ -8,6 +8,8 @@ import { freePorts } from '../support/ports.js';
 import { redisCall, startPrivateRedis } from '../support/redis-process.js';
 import { quietStore, silent } from '../support/silent.js';
 
+const LOADING = 'redis_version:7.0.15\r\nloading:1\r\nloading_eta_seconds:60\r\n';
+
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
@@ -43,12 +45,14 @@ async function redisWithPassword(password: string): Promise<string> {
   return `127.0.0.1:${redis.port}`;
 }
 
-/** A server that answers INFO with `info` and everything else with OK: a Redis that cannot be had here. */
-async function serverWith(info: string): Promise<string> {
+/** A server that answers INFO with these, the last again and again, and everything else with OK: no Redis to be had here. */
+async function serverWith(...infos: [string, ...string[]]): Promise<string> {
+  let [info] = infos;
   const server: Server = createServer((socket) => {
     socket.on('error', () => {});
     socket.on('data', (chunk) => {
       for (const [, name = ''] of chunk.toString().matchAll(/\*\d+\r\n\$\d+\r\n(\w+)\r\n/g)) {
+        if (name.toLowerCase() === 'info') info = infos.shift() ?? info;
         socket.write(name.toLowerCase() === 'info' ? `$${Buffer.byteLength(info)}\r\n${info}\r\n` : '+OK\r\n');
       }
     });
@@ -114,7 +118,11 @@ describe('one line for the operator', () => {
   });
 
   test('still loading', async () => {
-    const info = 'redis_version:7.0.15\r\nloading:1\r\nloading_eta_seconds:60\r\n';
-    expect(await complaint(`redis://${await serverWith(info)}`)).toMatch(/is still loading its data; try again/);
+    expect(await complaint(`redis://${await serverWith(LOADING)}`)).toMatch(/is still loading its data; try again/);
+  });
+
+  test('none as soon as it has loaded, whatever it took itself to need', async () => {
+    const info = 'redis_version:7.0.15\r\nrole:master\r\nmaxmemory_policy:noeviction\r\n';
+    expect(await complaint(`redis://${await serverWith(LOADING, info)}`)).toBeUndefined();
   });
 });

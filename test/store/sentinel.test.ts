@@ -1,6 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { connectRedis } from '../../src/store/redis/client.js';
 import { checkRequirements } from '../../src/store/redis/requirements.js';
+import { redisCall } from '../support/redis-process.js';
 import { type SentinelRedis, startSentinel } from '../support/redis-sentinel.js';
+import { quietStore, silent } from '../support/silent.js';
 import { claimOf, type OpenStore, openStore } from './redis-store.js';
 
 let sentinel: SentinelRedis;
@@ -25,6 +28,32 @@ test('comes back when the news of a failover cuts short an attempt to connect', 
   client.disconnect(true);
   expect(await ended).toBe('ended');
   await expect.poll(() => client.ping().catch(String), { timeout: 5_000 }).toBe('PONG');
+});
+
+test('a Sentinel that goes away is a line of the log, and nothing that ioredis prints', async () => {
+  const print = vi.spyOn(console, 'error').mockImplementation(() => {});
+  const warn = vi.fn();
+  const connection = await connectRedis(sentinel.url, {
+    prefix: 'hft',
+    log: { ...silent, warn },
+    telemetry: quietStore,
+  });
+  const last = sentinel.sentinels.at(-1);
+  try {
+    const known = String(await redisCall(last?.port ?? 0, 'CLIENT', 'LIST', 'TYPE', 'pubsub'));
+    expect(known).toContain('sub=1');
+    await last?.kill();
+    const error = expect.stringContaining(`ECONNREFUSED 127.0.0.1:${last?.port}`);
+    await vi.waitFor(
+      () => expect(warn).toHaveBeenCalledWith({ error, suppressed: 0 }, 'Redis connection error'),
+      5_000,
+    );
+    expect(print).not.toHaveBeenCalled();
+  } finally {
+    print.mockRestore();
+    await connection.close();
+    await last?.restart();
+  }
 });
 
 test('follows the master through a failover, where owners keep their sessions and epochs go on rising', async () => {

@@ -25,6 +25,8 @@ export interface ClusterOptions {
   /** The same, with a way of its own for each node. */
   redisUrls?: readonly string[];
   redis?: PrivateRedisOptions;
+  /** The program of each node, where they are of several versions. */
+  mains?: readonly string[];
   /** Further arguments of every node. */
   args?: readonly string[];
   env?: Readonly<Record<string, string>>;
@@ -147,13 +149,13 @@ export class GatewayCluster {
   async #start(): Promise<void> {
     const { nodes: count = 3, args = [], env = {}, basePort } = this.#options;
     if (basePort !== undefined) await requireFree([basePort, ...portsOf(basePort, count)]);
-    const { redisUrl: sharedUrl, redisUrls } = this.#options;
+    const { redisUrl: sharedUrl, redisUrls, mains = [] } = this.#options;
     if (sharedUrl === undefined && redisUrls === undefined) this.#redis = await startPrivateRedis(this.#options.redis);
     const redisPrefix = `hft-${randomUUID().slice(0, 8)}`;
     const ports = basePort === undefined ? await freePorts(2 * count) : portsOf(basePort, count);
     for (let i = 0; i < count; i += 1) {
       const redisUrl = sharedUrl ?? redisUrls?.[i] ?? (await this.#redisUrlOf(i));
-      const options = { nodeId: `n${i + 1}`, redisUrl, redisPrefix, graceMs: this.graceMs, args, env };
+      const options = { nodeId: `n${i + 1}`, redisUrl, redisPrefix, graceMs: this.graceMs, args, env, main: mains[i] };
       const [port = 0, internalPort = 0] = ports.slice(2 * i);
       this.nodes.push(new GatewayProcess(options, port, internalPort));
     }

@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { endChild, isRunning, spawnTied } from './child-process.js';
 import { freePorts } from './ports.js';
 
-const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+/** What `node` runs. */
+export const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const READY_MS = 15_000;
 const STOP_MS = 20_000;
 const KEPT_LOG_LINES = 5_000;
@@ -25,6 +26,8 @@ export interface GatewayOptions {
   /** Further arguments of `serve`; they win over the defaults. */
   args?: readonly string[];
   env?: Readonly<Record<string, string>>;
+  /** Of another version. */
+  main?: string | undefined;
 }
 
 /** One line of the node's log. */
@@ -40,6 +43,8 @@ export class GatewayProcess {
   readonly nodeId: string;
   readonly port: number;
   readonly internalPort: number;
+  /** The version that is started next. */
+  main: string;
   readonly #options: GatewayOptions;
   #child: ChildProcess | undefined;
   #exit: Promise<Exit> | undefined;
@@ -51,6 +56,7 @@ export class GatewayProcess {
 
   constructor(options: GatewayOptions, port: number, internalPort: number) {
     this.nodeId = options.nodeId;
+    this.main = options.main ?? MAIN;
     this.#options = options;
     this.port = port;
     this.internalPort = internalPort;
@@ -115,7 +121,7 @@ export class GatewayProcess {
       ['--auth', 'anonymous'],
       ['--access', 'open'],
     ].flat();
-    const command = [process.execPath, MAIN, 'serve', ...settings, ...args];
+    const command = [process.execPath, this.main, 'serve', ...settings, ...args];
     const child = spawnTied(command, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...SECRETS, ...env },

@@ -1,5 +1,6 @@
 import { freePorts } from './ports.js';
 import { eventually, type PrivateRedis, redisCall, startPrivateRedis } from './redis-process.js';
+import { isReplicating } from './redis-sentinel.js';
 
 const SLOTS = 16_384;
 const ATTEMPTS = 3;
@@ -9,14 +10,25 @@ export interface RedisCluster {
   /** `redis+cluster://` with every master. */
   readonly url: string;
   readonly masters: readonly PrivateRedis[];
+  /** One for each master, in their order, or none. */
+  readonly replicas: readonly PrivateRedis[];
   stop(): Promise<void>;
 }
 
-/** A cluster of masters without replicas that have the slots in equal ranges. */
-export async function startRedisCluster(masters = 3): Promise<RedisCluster> {
+export interface RedisClusterOptions {
+  /** Default 3. They have the slots in equal ranges. */
+  masters?: number;
+  /** Gives each master a replica. */
+  replicated?: boolean;
+  /** Further arguments of every node. */
+  args?: readonly string[];
+}
+
+/** A master that is gone is noticed after two seconds. */
+export async function startRedisCluster(options: RedisClusterOptions = {}): Promise<RedisCluster> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await form(masters);
+      return await form(options);
     } catch (error) {
       // Another process can have taken a bus port meanwhile.
       if (attempt === ATTEMPTS) throw error;
@@ -42,19 +54,21 @@ export async function moveSlot({ masters }: RedisCluster, slot: number): Promise
   for (const { port } of masters) await redisCall(port, 'CLUSTER', 'SETSLOT', slot, 'NODE', toId);
 }
 
-async function form(masters: number): Promise<RedisCluster> {
-  const busPorts = await freePorts(masters);
+async function form({ masters: count = 3, replicated = false, args = [] }: RedisClusterOptions): Promise<RedisCluster> {
+  const busPorts = await freePorts(replicated ? 2 * count : count);
   const nodes: PrivateRedis[] = [];
   const stop = async () => {
     await Promise.all(nodes.map((node) => node.stop()));
   };
   try {
     for (const busPort of busPorts) {
-      const args = ['--cluster-enabled', 'yes', '--cluster-port', `${busPort}`, '--cluster-node-timeout', '2000'];
-      nodes.push(await startPrivateRedis({ args }));
+      const place = ['--cluster-enabled', 'yes', '--cluster-port', `${busPort}`, '--cluster-node-timeout', '2000'];
+      nodes.push(await startPrivateRedis({ args: [...place, '--repl-diskless-sync-delay', '0', ...args] }));
     }
-    for (const [i, { port }] of nodes.entries()) {
-      const [from, to] = [Math.ceil((i * SLOTS) / masters), Math.ceil(((i + 1) * SLOTS) / masters) - 1];
+    const masters = nodes.slice(0, count);
+    const replicas = nodes.slice(count);
+    for (const [i, { port }] of masters.entries()) {
+      const [from, to] = [Math.ceil((i * SLOTS) / count), Math.ceil(((i + 1) * SLOTS) / count) - 1];
       await redisCall(port, 'CLUSTER', 'ADDSLOTSRANGE', from, to);
       await redisCall(port, 'CLUSTER', 'SET-CONFIG-EPOCH', i + 1);
     }
@@ -64,12 +78,18 @@ async function form(masters: number): Promise<RedisCluster> {
     }
     const isReady = async ({ port }: PrivateRedis) => {
       const info = String(await redisCall(port, 'CLUSTER', 'INFO'));
-      return info.includes('cluster_state:ok') && info.includes(`cluster_size:${masters}\r\n`);
+      const isWhole = info.includes(`cluster_known_nodes:${nodes.length}\r\n`);
+      return isWhole && info.includes('cluster_state:ok') && info.includes(`cluster_size:${count}\r\n`);
     };
     for (const node of nodes) await eventually('the cluster', () => isReady(node), 20_000);
+    for (const [i, { port }] of replicas.entries()) {
+      await redisCall(port, 'CLUSTER', 'REPLICATE', String(await redisCall(masters[i]?.port ?? 0, 'CLUSTER', 'MYID')));
+    }
+    for (const { port } of replicas) await eventually('the replicas', () => isReplicating(port), 20_000);
+    const url = `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`;
+    return { url, masters, replicas, stop };
   } catch (error) {
     await stop();
     throw error;
   }
-  return { url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`, masters: nodes, stop };
 }

@@ -36,7 +36,14 @@ export interface PrivateRedisOptions {
 
 /** Sends one command on a connection of its own. */
 export async function redisCall(port: number, command: string, ...args: (string | number)[]): Promise<unknown> {
-  const redis = new Redis({ port, host: '127.0.0.1', lazyConnect: true, retryStrategy: null, connectTimeout: 1_000 });
+  const redis = new Redis({
+    port,
+    host: '127.0.0.1',
+    lazyConnect: true,
+    retryStrategy: null,
+    connectTimeout: 1_000,
+    enableReadyCheck: false,
+  });
   redis.on('error', () => {});
   try {
     await redis.connect();
@@ -134,8 +141,8 @@ class RedisProcess implements PrivateRedis {
   /** True once this very process serves the port. */
   async #answers(child: ChildProcess): Promise<boolean> {
     if (!isRunning(child)) return false;
-    const info = String(await redisCall(this.port, 'INFO', 'server'));
-    return info.includes(`process_id:${child.pid}\r\n`);
+    const info = String(await redisCall(this.port, 'INFO'));
+    return info.includes(`process_id:${child.pid}\r\n`) && !info.includes('loading:1');
   }
 
   async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {

@@ -9,15 +9,24 @@ export interface SentinelRedis {
   readonly url: string;
   readonly name: string;
   readonly master: PrivateRedis;
+  /** The first of `replicas`. */
   readonly replica: PrivateRedis;
+  readonly replicas: readonly PrivateRedis[];
   readonly sentinels: readonly PrivateRedis[];
   /** The port of the node that the first sentinel takes for the master now. */
   masterPort(): Promise<number>;
   stop(): Promise<void>;
 }
 
-/** A master, its replica and three sentinels that agree by two; a dead master is noticed after a second. */
-export async function startSentinel(): Promise<SentinelRedis> {
+export interface SentinelOptions {
+  /** Default 1. */
+  replicas?: number;
+  /** Further arguments of master and replicas. */
+  args?: readonly string[];
+}
+
+/** A master, its replicas and three sentinels that agree by two; a dead master is noticed after a second. */
+export async function startSentinel({ replicas: count = 1, args = [] }: SentinelOptions = {}): Promise<SentinelRedis> {
   const started: PrivateRedis[] = [];
   const start = async (options: Parameters<typeof startPrivateRedis>[0]) => {
     const redis = await startPrivateRedis(options);
@@ -28,13 +37,15 @@ export async function startSentinel(): Promise<SentinelRedis> {
     await Promise.all(started.reverse().map((redis) => redis.stop()));
   };
   try {
-    const master = await start({ args: ['--repl-diskless-sync-delay', '0'] });
-    const replica = await start({
-      args: ['--replicaof', `127.0.0.1 ${master.port}`, '--repl-diskless-sync-delay', '0'],
-    });
-    await eventually('the replica', async () =>
-      String(await redisCall(replica.port, 'INFO', 'replication')).includes('master_link_status:up'),
-    );
+    const all = ['--repl-diskless-sync-delay', '0', ...args];
+    const master = await start({ args: all });
+    const replicas: PrivateRedis[] = [];
+    for (let i = 0; i < count; i += 1) {
+      replicas.push(await start({ args: ['--replicaof', `127.0.0.1 ${master.port}`, ...all] }));
+    }
+    const [replica] = replicas;
+    if (replica === undefined) throw new Error('a failover needs a replica');
+    for (const { port } of replicas) await eventually('the replica', () => isReplicating(port));
     const sentinelConfig = async (port: number, folder: string) => {
       const file = join(folder, 'sentinel.conf');
       const lines = [
@@ -51,22 +62,27 @@ export async function startSentinel(): Promise<SentinelRedis> {
     const sentinels: PrivateRedis[] = [];
     for (let i = 0; i < 3; i += 1) sentinels.push(await start({ sentinelConfig }));
     for (const sentinel of sentinels) {
-      await eventually('the sentinels', () => knowsAll(sentinel), 20_000);
+      await eventually('the sentinels', () => knowsAll(sentinel, count), 20_000);
     }
     const masterPort = async () => {
       const address = await redisCall(sentinels[0]?.port ?? 0, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', NAME);
       return Number((address as string[])[1]);
     };
     const url = `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/${NAME}`;
-    return { url, name: NAME, master, replica, sentinels, masterPort, stop };
+    return { url, name: NAME, master, replica, replicas, sentinels, masterPort, stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-async function knowsAll({ port }: PrivateRedis): Promise<boolean> {
+/** True once a replica follows its master. */
+export async function isReplicating(port: number): Promise<boolean> {
+  return String(await redisCall(port, 'INFO', 'replication')).includes('master_link_status:up');
+}
+
+async function knowsAll({ port }: PrivateRedis, count: number): Promise<boolean> {
   const replicas = (await redisCall(port, 'SENTINEL', 'REPLICAS', NAME)) as unknown[];
   const sentinels = (await redisCall(port, 'SENTINEL', 'SENTINELS', NAME)) as unknown[];
-  return replicas.length === 1 && sentinels.length === 2;
+  return replicas.length === count && sentinels.length === 2;
 }

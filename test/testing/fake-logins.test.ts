@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { createJwtLogin, createLogin, type LoginClient, type LoginOptions } from '../../src/client/index.js';
+import { createJwtLogin, createLogin, type LoginClient, type LoginOptions } from '../../src/client/login/index.js';
 import { connect, gateway, joined, pass } from './testing-harness.js';
 
 const ID = 'doc:1';

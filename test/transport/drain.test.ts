@@ -18,10 +18,9 @@ it('a draining node hints, holds, closes in pace and takes nobody', async () => 
   server.refuseUpgrades(2_000);
   const done = drain({
     connections: () => server.connections(),
-    windowMs: 600,
+    perSecond: 40,
+    spreadMs: 400,
     deadlineMs: 3_000,
-    afterMs: 100,
-    jitterMs: 400,
     graceMs: 30_000,
     clock: systemClock,
     log: QUIET,
@@ -29,7 +28,10 @@ it('a draining node hints, holds, closes in pace and takes nobody', async () => 
   });
   expect(await refusedUpgrade(port)).toMatchObject({ status: 503, headers: { 'retry-after': '2' } });
   for (const client of clients) {
-    expect(await client.next()).toEqual({ type: 'reconnect', after_ms: 100, jitter_ms: 400, reason: 'drain' });
+    expect(await client.next()).toEqual({ type: 'reconnect', after_ms: 0, jitter_ms: 400, reason: 'drain' });
+  }
+  for (const client of clients) {
+    expect(await client.next()).toEqual({ type: 'reconnect', after_ms: 0, jitter_ms: 0, reason: 'drain' });
   }
   expect(await done).toMatchObject({ total: 20, left: 0 });
   expect(await Promise.all(closes)).toEqual(clients.map(() => ({ code: 1012, reason: 'restart' })));

@@ -12,9 +12,10 @@ export class MemoryNodeRegistry implements NodeRegistry {
     this.#clock = clock;
   }
 
-  async beat(report: NodeReport): Promise<void> {
+  async beat(report: NodeReport): Promise<number> {
     this.#nodes.set(report.bootId, { report: { ...report }, heardAtMs: this.#clock.monotonicMs() });
     this.#forget();
+    return this.#clock.wallMs();
   }
 
   async leave({ bootId }: NodeRef): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Outbox, OutboxEvent } from '../../backend/ports.js';
+import type { Outbox, OutboxBacklog, OutboxEvent } from '../../backend/ports.js';
 import type { Clock } from '../../lib/clock.js';
 import type { OwnershipEvent } from '../../session/ports.js';
 import {
@@ -119,8 +119,8 @@ export class MemoryOutbox implements Outbox {
     this.#append(event);
   }
 
-  async backlog(): Promise<{ waiting: number; dead: number }> {
-    return { waiting: this.#events.size, dead: this.#dead };
+  async backlog(): Promise<OutboxBacklog> {
+    return { waiting: this.#events.size, fullest: this.#events.size, dead: this.#dead };
   }
 
   #append(event: NewEvent): void {

@@ -30,8 +30,8 @@ async function ask(client: Redis, kind: RedisTarget['kind'], key: string): Promi
   // Told by what `connect` throws.
   client.on('error', () => {});
   await client.connect();
-  // A replica answers too, and a server whose disk is full.
-  if (kind !== 'cluster') await client.set(key, '', 'PX', KEPT_MS);
+  // A replica answers too, and a server whose disk is full, or that denies the user scripts.
+  if (kind !== 'cluster') await client.eval("return redis.call('SET', KEYS[1], '', 'PX', ARGV[1])", 1, key, KEPT_MS);
   // The slot of the key may be another server's.
   else if (!(await client.cluster('INFO')).includes('cluster_state:ok')) throw new Error('the Cluster is down');
 }

@@ -9,7 +9,8 @@ const MAX_SILENT_BEATS = 2;
 const MAX_CONNECTING_BEATS = 5;
 /** The server's count of subscriptions may differ for one beat, while it moves a slot. */
 const MAX_MISCOUNTS = 2;
-const MAX_BACKOFF_MS = 2_000;
+/** Claims wait for their subscription, so this too delays what works again after an outage. */
+const MAX_BACKOFF_MS = 1_000;
 const BATCH = 500;
 
 export interface LinkOptions {

@@ -6,6 +6,8 @@ import { DeliveryProbe } from './probe.js';
 import type { StoreTelemetry } from './telemetry.js';
 
 const TICK_MS = 1_000;
+/** While subscriptions are refused again and again for one reason, it is not told more often. */
+const SAME_LOSS_QUIET_MS = 60_000;
 /** While delivery is proven, one probe a link every so many ticks; else one every tick. */
 const TICKS_PER_PROBE = 3;
 /** After a slot moved the layout is asked for more than once: any node may answer, and some learn of it late. */
@@ -31,6 +33,8 @@ interface Served {
   /** The connection on which a probe is under way; 0 when none is. */
   probing: number;
   probes: number;
+  /** Told last, since it was live. */
+  lost?: { reason: string; atMs: number } | undefined;
 }
 
 /** One link for each server, with the channels of the partitions that it serves; moves them when the layout changes. */
@@ -156,12 +160,16 @@ export class BusLinks {
       },
       onLive: (again) => {
         log.info({ server, again }, 'subscriptions live');
+        served.lost = undefined;
         if (again) this.#options.onGap();
         void this.#prove(served);
       },
       onLost: (reason) => {
         served.proven = false;
-        log.warn({ server, reason }, 'subscriptions lost');
+        const nowMs = performance.now();
+        const isNews = reason !== served.lost?.reason || nowMs - served.lost.atMs >= SAME_LOSS_QUIET_MS;
+        if (isNews) served.lost = { reason, atMs: nowMs };
+        log[isNews ? 'warn' : 'debug']({ server, reason }, 'subscriptions lost');
         servers.refresh();
       },
       onRefused: () => this.#refreshUntilChanged(0),

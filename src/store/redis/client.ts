@@ -6,6 +6,7 @@ import { ErrorLog } from './error-log.js';
 import { Keys } from './keys.js';
 import { connectFault, firstReady } from './requirements.js';
 import { revive } from './revive.js';
+import { sentinelConnector } from './sentinel-connector.js';
 import type { StoreTelemetry } from './telemetry.js';
 import { parseRedisUrl, type RedisTarget } from './url.js';
 
@@ -28,6 +29,8 @@ export interface RedisConnection {
   readonly keys: Keys;
   readonly log: Log;
   readonly telemetry: StoreTelemetry;
+  /** Of this connection, and of those for subscriptions. */
+  lastError(): Error | undefined;
   /** The connections to the masters that are known now. */
   masters(): Redis[];
   close(): Promise<void>;
@@ -38,7 +41,10 @@ const CONNECT_TIMEOUT_MS = 2000;
 /** A connection that went dead silently would otherwise be kept for the minutes that TCP takes to give up. */
 const SOCKET_TIMEOUT_MS = 2000;
 const FIRST_CONNECT_MS = 5000;
-const MAX_RECONNECT_DELAY_MS = 1000;
+/** While Redis loads its data it is asked this often. Its own estimate, which ioredis takes, is a second or more. */
+const LOADING_RETRY_MS = 100;
+/** How much later than Redis a node is back, at most. */
+const MAX_RECONNECT_DELAY_MS = 500;
 
 function reconnectDelay(times: number): number {
   return equalJitterMs(Math.min(25 * 2 ** times, MAX_RECONNECT_DELAY_MS));
@@ -52,6 +58,7 @@ export function nodeOptions({ username, password, tls }: RedisTarget) {
     commandTimeout: COMMAND_TIMEOUT_MS,
     socketTimeout: SOCKET_TIMEOUT_MS,
     maxRetriesPerRequest: 0,
+    maxLoadingRetryTime: LOADING_RETRY_MS,
     // Faster to parse than RESP3, of which nothing is used here.
     protocol: 2,
     ...(username !== undefined && { username }),
@@ -94,6 +101,11 @@ export function createSingle(target: RedisTarget, overrides: typeof ONCE | objec
   });
 }
 
+/** Subscribers inherit it: they are duplicates of the client for commands. */
+function listeningTo({ kind }: RedisTarget, errors: ErrorLog): RedisOptions {
+  return kind === 'sentinel' ? { Connector: sentinelConnector((error) => errors.report(error)) } : {};
+}
+
 function createCluster(target: RedisTarget): Cluster {
   return new Cluster([...target.nodes], {
     enableOfflineQueue: false,
@@ -123,8 +135,10 @@ export async function connectRedis(url: string, options: RedisConnectionOptions)
   const target = parseRedisUrl(url);
   const keys = new Keys(options.prefix);
   const { log, telemetry, connectWithinMs = FIRST_CONNECT_MS } = options;
-  const commands = target.kind === 'cluster' ? createCluster(target) : createSingle(target);
-  new ErrorLog(log, telemetry).watch(commands);
+  const errors = new ErrorLog(log, telemetry);
+  const commands =
+    target.kind === 'cluster' ? createCluster(target) : createSingle(target, listeningTo(target, errors));
+  errors.watch(commands);
   if (commands instanceof Cluster) commands.on('+node', coalesceWrites);
   else coalesceWrites(commands);
   try {
@@ -134,6 +148,7 @@ export async function connectRedis(url: string, options: RedisConnectionOptions)
     commands.disconnect();
     throw connectFault(error, target);
   }
+  errors.begin();
   const letGo = revive(commands, reconnectDelay);
   return {
     kind: target.kind,
@@ -141,6 +156,7 @@ export async function connectRedis(url: string, options: RedisConnectionOptions)
     keys,
     log,
     telemetry,
+    lastError: () => errors.last,
     masters: () => (commands instanceof Cluster ? commands.nodes('master') : [commands]),
     close: async () => {
       letGo();

@@ -30,8 +30,19 @@ export class RedisControlLog<Notice = ControlNotice> implements NoticeLog<Notice
     const { commands, keys, telemetry } = this.#connection;
     const entries = await call(telemetry, 'xrange', () => commands.xrange(keys.control, `(${position}`, '+'));
     return {
-      notices: entries.map(([, [, text = '']]) => JSON.parse(text) as Notice),
+      notices: entries.flatMap(([, fields]) => noticeIn<Notice>(fields)),
       position: entries.at(-1)?.[0] ?? position,
     };
+  }
+}
+
+/** None in an entry of a form that this version cannot read: it must not keep those behind it from being read. */
+function noticeIn<Notice>([name, text = '']: readonly string[]): Notice[] {
+  if (name !== 'notice') return [];
+  try {
+    const notice: unknown = JSON.parse(text);
+    return typeof notice === 'object' && notice !== null ? [notice as Notice] : [];
+  } catch {
+    return [];
   }
 }

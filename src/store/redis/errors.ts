@@ -51,6 +51,7 @@ function isReply(error: unknown): boolean {
 /** An error's text alone. ioredis hangs the whole command on its errors, and commands carry what no log should. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  if (error instanceof HoldfastError && error.cause instanceof Error) return messageOf(error.cause);
   const { lastNodeError } = error as { lastNodeError?: unknown };
   return lastNodeError instanceof Error ? `${error.message} ${messageOf(lastNodeError)}` : error.message;
 }
@@ -67,6 +68,8 @@ const RETRY_AFTER_MS = 1000;
  */
 export async function call<T>(telemetry: StoreTelemetry, verb: string, attempt: () => Promise<T>): Promise<T> {
   const startMs = performance.now();
+  // What Redis said explains more than that the connection was lost over it.
+  let refusal: unknown;
   for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(delayMs * 2, MAX_DELAY_MS)) {
     const sentMs = performance.now();
     try {
@@ -75,10 +78,13 @@ export async function call<T>(telemetry: StoreTelemetry, verb: string, attempt: 
       return reply;
     } catch (error) {
       const kind = classify(error);
+      if (isReply(error)) refusal = error;
       const nowMs = performance.now();
       telemetry.command(verb, kind, nowMs - sentMs);
       const waitMs = delayMs * (0.5 + Math.random());
-      if (kind === 'rejected' || nowMs - startMs + waitMs > RETRY_BUDGET_MS) throw unavailable(error, kind);
+      if (kind === 'rejected' || nowMs - startMs + waitMs > RETRY_BUDGET_MS) {
+        throw unavailable(refusal ?? error, kind);
+      }
       await sleep(waitMs);
     }
   }

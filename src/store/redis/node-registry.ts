@@ -14,8 +14,8 @@ export class RedisNodeRegistry implements NodeRegistry {
     this.#scripts = new Scripts(connection.commands, {});
   }
 
-  async beat(report: NodeReport): Promise<void> {
-    await this.#run('node-beat', [memberOf(report), JSON.stringify(report), FORGET_AFTER_MS]);
+  async beat(report: NodeReport): Promise<number> {
+    return (await this.#run('node-beat', [memberOf(report), JSON.stringify(report), FORGET_AFTER_MS])) as number;
   }
 
   async leave(node: NodeRef): Promise<void> {

@@ -1,4 +1,4 @@
-import type { EventType, Outbox, OutboxEvent } from '../../backend/ports.js';
+import type { EventType, Outbox, OutboxBacklog, OutboxEvent } from '../../backend/ports.js';
 import {
   idleTold,
   MAX_EVENTS,
@@ -78,20 +78,20 @@ export class RedisOutbox implements Outbox {
     await call(telemetry, 'xadd', () => commands.xadd(key, 'MAXLEN', '~', MAX_EVENTS, '*', ...entry));
   }
 
-  async backlog(): Promise<{ waiting: number; dead: number }> {
+  async backlog(): Promise<OutboxBacklog> {
     const { commands, telemetry } = this.#connection;
-    const partitions = Array.from({ length: PARTITIONS }, (_, partition) => partition);
-    const total = async (keyOf: (partition: number) => string) => {
-      const lengths = await Promise.all(
-        partitions.map((partition) => call(telemetry, 'xlen', () => commands.xlen(keyOf(partition)))),
+    const lengths = (keyOf: (partition: number) => string) =>
+      Promise.all(
+        Array.from({ length: PARTITIONS }, (_, partition) =>
+          call(telemetry, 'xlen', () => commands.xlen(keyOf(partition))),
+        ),
       );
-      return lengths.reduce((sum, length) => sum + length, 0);
-    };
     const [waiting, dead] = await Promise.all([
-      total((partition) => this.#keys.outbox(partition)),
-      total((partition) => this.#keys.outboxDead(partition)),
+      lengths((partition) => this.#keys.outbox(partition)),
+      lengths((partition) => this.#keys.outboxDead(partition)),
     ]);
-    return { waiting, dead };
+    const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
+    return { waiting: sum(waiting), fullest: Math.max(...waiting), dead: sum(dead) };
   }
 
   /** What another version wrote, perhaps: left where it is, nothing behind it would ever be read. */

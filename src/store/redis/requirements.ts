@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { adviceOn } from './advice.js';
 import type { RedisClient, RedisConnection } from './client.js';
 import { messageOf, RedisRequirementError } from './errors.js';
 import type { RedisTarget } from './url.js';
@@ -19,6 +20,18 @@ export async function checkRequirements(connection: RedisConnection): Promise<vo
     ),
   );
   for (const [i, master] of masters.entries()) check(infos[i] ?? '', addressOf(master), connection.kind);
+}
+
+/**
+ * Does once what all verbs do: runs a script that writes and publishes. What the user is denied is said at the start;
+ * what Redis cannot do just now, such as writing to a full disk, it may be able to do later.
+ * @throws RedisRequirementError
+ */
+export async function checkRights({ commands, keys }: RedisConnection): Promise<void> {
+  const script = "redis.call('SET', KEYS[1], '', 'PX', 1000) return redis.call('PUBLISH', KEYS[1], '')";
+  await commands.eval(script, 1, keys.asked).catch((error: unknown) => {
+    if (adviceOn(error).code === 'redis_permission') throw new RedisRequirementError(explain(error, 'Redis'));
+  });
 }
 
 function addressOf({ options, stream }: Redis): string {
@@ -47,19 +60,14 @@ function check(info: string, redis: string, kind: RedisTarget['kind']): void {
 }
 
 function explain(error: unknown, redis: string): string {
-  const message = messageOf(error);
-  if (/WRONGPASS|invalid (username-)?password|without any password/i.test(message)) {
-    return `${redis} refuses the user name or the password; correct them in the Redis URL`;
-  }
-  if (message.includes('NOAUTH')) return `${redis} asks for a password; put it into the Redis URL`;
-  if (message.includes('NOPERM')) return `${redis} denies the user a command; grant it +@all on Holdfast's keys`;
-  if (message.includes('LOADING')) return `${redis} is still loading its data; try again when it is done`;
-  if (message.includes('cluster support disabled')) return `${redis} is no Cluster; use a redis:// URL`;
-  return `${redis} cannot be reached (${message}); check that it runs and that the Redis URL is right`;
+  const { what, remedy } = adviceOn(error);
+  return `${what.replace('Redis', redis)}; ${remedy}`;
 }
 
 /** Errors that another try will not mend. */
-const FINAL = /WRONGPASS|NOAUTH|NOPERM|invalid (username-)?password|cluster support disabled/i;
+const FINAL = /WRONGPASS|NOAUTH|NOPERM|invalid (username-)?password|cluster support disabled|DB index/i;
+/** What follows from an earlier error and explains nothing. */
+const CONSEQUENCE = /Connection is closed\.|Stream isn't writeable/;
 
 /** Resolves when the client can send commands; rejects on a final error, or with the last one after `withinMs`. */
 export function firstReady(client: RedisClient, withinMs: number): Promise<void> {
@@ -72,8 +80,7 @@ export function firstReady(client: RedisClient, withinMs: number): Promise<void>
     };
     const onReady = () => settle(resolve);
     const onError = (error: Error) => {
-      // What follows from an earlier error explains nothing.
-      if (last === undefined || !messageOf(error).includes('Connection is closed.')) last = error;
+      if (!CONSEQUENCE.test(messageOf(error))) last = error;
       if (FINAL.test(messageOf(error))) settle(() => reject(error));
     };
     const onInfo = (info: string) => {
@@ -89,8 +96,10 @@ export function firstReady(client: RedisClient, withinMs: number): Promise<void>
 }
 
 /** Why the first connection failed, as a line for the operator. */
-export function connectFault(error: unknown, { kind, nodes, name }: RedisTarget): RedisRequirementError {
+export function connectFault(error: unknown, { kind, nodes, name, tls }: RedisTarget): RedisRequirementError {
   const addresses = nodes.map(({ host, port }) => `${host}:${port}`).join(', ');
   const group = kind === 'sentinel' ? `'s Sentinels for "${name}"` : '';
-  return new RedisRequirementError(explain(error, `Redis${group} at ${addresses}`));
+  const silent = tls && /ETIMEDOUT|no answer/.test(messageOf(error));
+  const hint = silent ? '; one that does not speak TLS never answers rediss://' : '';
+  return new RedisRequirementError(`${explain(error, `Redis${group} at ${addresses}`)}${hint}`);
 }

@@ -1,22 +1,21 @@
 /** A person's login at the gateway, as a page or a program has it. */
 
-import type { LoginView, UpstreamAccessToken } from '../protocol/http.js';
-import { onAbort } from './abort.js';
-import { claimsOf } from './access-token.js';
-import { type ConnectionLogin, ticketOf } from './connection-login.js';
-import type { ClientError } from './errors.js';
-import { endingOf, nobody, superseded } from './login-end.js';
-import { type AuthRequest, unexpected } from './login-http.js';
-import type { AccessToken } from './login-info.js';
-import { type Credentials, LOGIN_KEY, type LoginAnswer, LoginKeeper } from './login-keeper.js';
-import { alone } from './login-lock.js';
-import type { LoginEvents, LoginOptions } from './login-options.js';
-import { LoginRequests } from './login-requests.js';
-import { LoginState } from './login-state.js';
-import { localStorageOfPage, onStorage, onWake } from './page.js';
+import type { LoginView, UpstreamAccessToken } from '../../protocol/http.js';
+import { onAbort } from '../abort.js';
+import type { ConnectionLogin } from '../connection-login.js';
+import type { ClientError } from '../errors.js';
+import { localStorageOfPage, onStorage, onWake } from '../page.js';
+import { safeStorage } from '../storage.js';
+import { type AccessToken, claimsOf } from './access-token.js';
+import { endingOf, nobody, superseded } from './ending.js';
+import { type AuthRequest, ticketOf, unexpected } from './http.js';
+import { type Credentials, LOGIN_KEY, type LoginAnswer, LoginKeeper } from './keeper.js';
+import { alone } from './lock.js';
+import type { LoginEvents, LoginOptions } from './options.js';
 import { repaired } from './repaired.js';
+import { LoginRequests } from './requests.js';
 import { SingleFlight } from './single-flight.js';
-import { safeStorage } from './storage.js';
+import { LoginState } from './state.js';
 
 /**
  * Keeps one login alive. Only the gateway and the person end it: no lost answer, outage or time-out does. Two calls at

@@ -1,7 +1,7 @@
-import type { Fetch } from './login-http.js';
-import type { AccessToken } from './login-info.js';
-import type { RefreshTokenStore } from './login-keeper.js';
-import type { TokenStorage } from './storage.js';
+import type { TokenStorage } from '../storage.js';
+import type { AccessToken } from './access-token.js';
+import type { Fetch } from './http.js';
+import type { RefreshTokenStore } from './keeper.js';
 
 export interface LoginOptions {
   /** The gateway, such as `https://gateway.example`. In a page the default is its own origin, through `authProxy`. */

@@ -1,9 +1,9 @@
 /** Who is logged in here, as far as this page or program knows. */
-import { HeldToken } from './access-token.js';
-import { Emitter } from './emitter.js';
-import { Freshness } from './login-freshness.js';
-import type { AccessToken } from './login-info.js';
-import type { LoginEvents } from './login-options.js';
+
+import { Emitter } from '../emitter.js';
+import { type AccessToken, HeldToken } from './access-token.js';
+import { Freshness } from './freshness.js';
+import type { LoginEvents } from './options.js';
 
 const LOGOUT = 'logout';
 

@@ -1,7 +1,7 @@
 /** Has the access token of a login renewed while it still lasts, so that nobody ever waits for a new one. */
-import { equalJitterMs } from '../lib/backoff.js';
+import { equalJitterMs } from '../../lib/backoff.js';
+import { isPage } from '../page.js';
 import type { HeldToken } from './access-token.js';
-import { isPage } from './page.js';
 
 /** After a refresh that failed with all its retries; half of it at random, so that an outage is not followed by a rush. */
 const RETRY_MS = 60_000;

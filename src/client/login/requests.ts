@@ -1,11 +1,12 @@
 /** Where the requests of a login go, and for how long they are tried. */
-import { bounded } from './bounded.js';
+import { bounded } from '../bounded.js';
+import { originOfPage } from '../page.js';
+import type { TokenStorage } from '../storage.js';
 import { gatewayOrigin, otherGateways } from './gateway-origin.js';
-import { type AuthRequest, type Fetch, sendAuthRequest } from './login-http.js';
-import type { LoginOptions } from './login-options.js';
-import { originOfPage } from './page.js';
+import { type AuthRequest, type Fetch, sendAuthRequest } from './http.js';
+import { bearer } from './keeper.js';
+import type { LoginOptions } from './options.js';
 import { type RetryLimits, retried } from './retried.js';
-import type { TokenStorage } from './storage.js';
 
 const GATEWAY_KEY = 'holdfast:gateway';
 
@@ -57,8 +58,7 @@ export class LoginRequests {
 
   /** Ends a login that came too late for anybody to have it. */
   abandon(accessToken: string, signal: AbortSignal, origin: string): void {
-    const credentials = { credentials: 'omit', authorization: `Bearer ${accessToken}` } as const;
-    this.send({ path: 'logout', credentials }, signal, origin).catch(() => {});
+    this.send({ path: 'logout', credentials: bearer(accessToken) }, signal, origin).catch(() => {});
   }
 
   /** One try. @throws ClientError `timeout`, `stopped` */

@@ -1,4 +1,4 @@
-import { ClientError } from './errors.js';
+import { ClientError } from '../errors.js';
 
 /**
  * Repeats `work` once when the gateway took its credential for one that is over, after `renew`.

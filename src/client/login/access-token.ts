@@ -1,4 +1,9 @@
-import type { AccessToken } from './login-info.js';
+export interface AccessToken {
+  loginId: string;
+  accessToken: string;
+  /** ms since 1970, by the gateway's clock. */
+  expiresAt: number;
+}
 
 /** What the client itself reads in an access token. It trusts none of it: the gateway and the application verify. */
 export interface AccessTokenClaims {

@@ -1,5 +1,5 @@
 /** Where a login is kept on the client's side, and how a request shows it. */
-import type { TokenStorage } from './storage.js';
+import type { TokenStorage } from '../storage.js';
 
 /** Keeps one refresh token outside of browsers: a key chain, a file that only its user can read. */
 export interface RefreshTokenStore {
@@ -12,6 +12,11 @@ export interface RefreshTokenStore {
 export interface Credentials {
   credentials: 'include' | 'omit';
   authorization?: string;
+}
+
+/** Without the cookie, which may be of another login. */
+export function bearer(token: string): Credentials {
+  return { credentials: 'omit', authorization: `Bearer ${token}` };
 }
 
 /** What the gateway answers to an exchange and to a refresh. */
@@ -84,6 +89,6 @@ export class LoginKeeper {
   async credentials(): Promise<Credentials | undefined> {
     if (this.inCookie) return { credentials: 'include' };
     const token = await this.mark();
-    return token === undefined ? undefined : { credentials: 'omit', authorization: `Bearer ${token}` };
+    return token === undefined ? undefined : bearer(token);
   }
 }

@@ -1,8 +1,8 @@
 /** Calls that are repeated while that can help. */
-import { fullJitterMs } from '../lib/backoff.js';
-import { onAbort } from './abort.js';
-import { bounded } from './bounded.js';
-import { ClientError } from './errors.js';
+import { fullJitterMs } from '../../lib/backoff.js';
+import { onAbort } from '../abort.js';
+import { bounded } from '../bounded.js';
+import { ClientError } from '../errors.js';
 
 export interface RetryLimits {
   /** For one try. */

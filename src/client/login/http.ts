@@ -1,7 +1,7 @@
 /** One request to the gateway's `/v1/auth`, and what its answer means. */
-import type { ErrorCode } from '../protocol/error-codes.js';
-import { ClientError } from './errors.js';
-import type { Credentials } from './login-keeper.js';
+import type { ErrorCode } from '../../protocol/error-codes.js';
+import { ClientError } from '../errors.js';
+import type { Credentials } from './keeper.js';
 
 export type Fetch = typeof globalThis.fetch;
 
@@ -48,6 +48,12 @@ export async function sendAuthRequest(
   if (!response.ok) throw refusal(response, answer);
   if (answer === undefined) throw unexpected(path);
   return answer;
+}
+
+/** @throws ClientError `unexpected_answer` */
+export function ticketOf(answer: { ticket?: unknown }): string {
+  if (typeof answer.ticket === 'string') return answer.ticket;
+  throw unexpected('ticket');
 }
 
 /** An answer that the gateway does not give. */

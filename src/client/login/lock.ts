@@ -1,4 +1,4 @@
-import { bounded } from './bounded.js';
+import { bounded } from '../bounded.js';
 
 const LOCK = 'holdfast:refresh';
 /** A frozen tab may hold the lock for as long as it pleases. */
