@@ -139,7 +139,7 @@ export async function openStore(
     nodes: new RedisNodeRegistry(connection),
     directives: new RedisControlLog<NodeDirective>(connection),
     reachable: () => connection.commands.status === 'ready',
-    answers: () => redisAnswers(redisUrl, connection.keys.asked),
+    answers: () => redisAnswers(redisUrl, connection.keys.asked, connection.masters()),
     advice(failedWrite) {
       const error = failedWrite ?? connection.lastError();
       return error === undefined ? undefined : adviceOn(error);

@@ -23,8 +23,9 @@ export function undrainCommand(): Command {
   const command = new Command('undrain').argument(...NODE).description('let a drained node take connections again');
   return fleetCommand(command, async (fleet, name = '') => {
     const found = await findNode(fleet, name);
-    if (found.state !== 'draining' && found.state !== 'drained') return say(`${name} is not drained`);
+    // Whatever it is said to do: it may be about to read that it is to drain.
     await fleet.tell({ kind: 'node_undrain', bootId: found.bootId });
+    if (found.state !== 'draining' && found.state !== 'drained') return say(`${name} is not drained`);
     await follow(fleet, found, ({ state, connections }) => {
       const heeded = state !== 'draining' && state !== 'drained';
       return { line: `${name}: ${state}, ${connections} connections`, heeded, done: heeded };

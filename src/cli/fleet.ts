@@ -18,8 +18,12 @@ const HEEDED_WITHIN_MS = 15_000;
 /** Who lives has said so in that time. */
 const SURELY_HEARD_MS = BEAT_EVERY_MS + 1_000;
 
+/** How long the store may be away while a command looks on. */
+const AWAY_MS = 20_000;
+const RETURN_MS = 2_000;
+
 export interface Fleet {
-  nodes: NodeRegistry;
+  nodes: Pick<NodeRegistry, 'list'>;
   tell(directive: NodeDirective): Promise<void>;
 }
 
@@ -29,6 +33,26 @@ export function isLost({ silentMs }: ListedNode): boolean {
 
 export function say(line: string): void {
   process.stdout.write(`${line}\n`);
+}
+
+/** Lists the nodes also after the store was away for a while, as in a failover. */
+export function patient(nodes: Fleet['nodes'], pause: (ms: number) => Promise<unknown> = sleep): Fleet['nodes'] {
+  const answered = async (leftMs: number): Promise<void> => {
+    try {
+      await nodes.list();
+    } catch (error) {
+      if (leftMs <= 0) throw error;
+      await pause(RETURN_MS);
+      await answered(leftMs - RETURN_MS);
+    }
+  };
+  const again = async () => {
+    await answered(AWAY_MS);
+    // Until the nodes have been heard of they look lost.
+    await pause(RETURN_MS);
+    return nodes.list();
+  };
+  return { list: () => nodes.list().catch(again) };
 }
 
 /** Gives a command the settings by which it finds the nodes, and what it does with them. */
@@ -50,7 +74,10 @@ export function fleetCommand(command: Command, work: (fleet: Fleet, ...args: str
     const directives = new RedisControlLog<NodeDirective>(connection);
     try {
       const names = args.filter((arg) => typeof arg === 'string');
-      await work({ nodes: new RedisNodeRegistry(connection), tell: (one) => directives.append(one) }, ...names);
+      await work(
+        { nodes: patient(new RedisNodeRegistry(connection)), tell: (one) => directives.append(one) },
+        ...names,
+      );
     } finally {
       await connection.close();
     }
@@ -95,16 +122,25 @@ export async function follow(
   { nodeId, bootId }: ListedNode,
   look: (node: ListedNode) => Followed,
 ): Promise<void> {
-  const endMs = performance.now() + HEEDED_WITHIN_MS;
+  let endMs = performance.now() + HEEDED_WITHIN_MS;
+  let missedMs: number | undefined;
   for (let printed = ''; ; await sleep(POLL_EVERY_MS)) {
     const node = (await nodes.list()).find((one) => one.bootId === bootId);
-    if (node === undefined) return say(`${nodeId} has ended`);
+    const nowMs = performance.now();
+    if (node === undefined) {
+      // A store that lost its data lost the list; who lives is on it again with the next beat.
+      missedMs ??= nowMs;
+      if (nowMs - missedMs > SURELY_HEARD_MS) return say(`${nodeId} has ended`);
+      continue;
+    }
+    missedMs = undefined;
     if (isLost(node)) throw new CommandFailure(`${nodeId} has not been heard of for ${LOST_AFTER_MS / 1_000} s`);
     const { line, heeded, done } = look(node);
     if (heeded && line !== printed) say(line);
-    if (heeded) printed = line;
+    if (heeded) [printed, endMs] = [line, nowMs + SURELY_HEARD_MS];
     if (done) return;
-    if (!heeded && performance.now() > endMs) throw new CommandFailure(`${nodeId} does not do as it was told`);
+    if (heeded || nowMs <= endMs) continue;
+    throw new CommandFailure(`${nodeId} ${printed === '' ? 'does not do as it was told' : 'was told otherwise since'}`);
   }
 }
 

@@ -83,6 +83,7 @@ export class Client {
       {
         onState: (state) => this.#onConnection(state),
         onMessage: (message) => this.#onMessage(message),
+        maxWaitMs: () => Math.min(...Array.from(this.#sessions.values(), ({ maxWaitMs }) => maxWaitMs)),
         onError,
       },
     );

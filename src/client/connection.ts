@@ -32,6 +32,8 @@ export interface ConnectionTimings {
 export interface ConnectionListener {
   onState(state: ConnectionState): void;
   onMessage(message: RelayedMessage): void;
+  /** As in `Closure`. */
+  maxWaitMs(): number;
   /**
    * `connect_failed`: an attempt could not even begin, since the login or a function of the caller's failed.
    * `unexpected_answer`: frames that are not of the protocol, told once for each connection.
@@ -230,7 +232,13 @@ export class Connection {
     this.#leave(sayCode);
     const { login, getTicket, getAccessToken, protocols } = this.#options;
     const canRefreshLogin = (login ?? getTicket ?? getAccessToken) !== undefined || typeof protocols === 'function';
-    const planMs = planRetry({ code, attempt: this.#attempt, hint, canRefreshLogin });
+    const planMs = planRetry({
+      code,
+      attempt: this.#attempt,
+      hint,
+      canRefreshLogin,
+      maxWaitMs: this.#listener.maxWaitMs(),
+    });
     if (planMs === undefined) return this.#enter({ name: 'stopped', code });
     if (closeAction(code) === 'refresh_login') this.#mustRefreshLogin = true;
     if (!isOffline()) this.#attempt++;

@@ -5,6 +5,8 @@ import { closeAction } from '../protocol/close-codes.js';
 export const RECONNECT_BACKOFF = { baseMs: 100, capMs: 20_000 } as const;
 /** What a "back off" close waits at least. */
 export const BACK_OFF_FLOOR_MS = 1_000;
+/** However soon what was owned is lost. */
+const MIN_CAP_MS = 1_000;
 /** A longer wait than this is not believed to be meant. */
 export const MAX_HINT_MS = 300_000;
 
@@ -32,14 +34,21 @@ export interface Closure {
   hint: ReconnectHint | undefined;
   /** Whether a new attempt brings a new credential. */
   canRefreshLogin: boolean;
+  /** The longest wait that cannot cost what this client owned, if it can have that back at all. */
+  maxWaitMs?: number;
 }
 
 /**
  * @param random uniform in [0, 1)
  * @returns how long to wait, in ms; undefined: for ever
  */
-export function planRetry({ code, attempt, hint, canRefreshLogin }: Closure, random = Math.random): number | undefined {
-  const backoffMs = fullJitterMs(attempt, RECONNECT_BACKOFF, random);
+export function planRetry(
+  { code, attempt, hint, canRefreshLogin, maxWaitMs = Number.POSITIVE_INFINITY }: Closure,
+  random = Math.random,
+): number | undefined {
+  const { baseMs } = RECONNECT_BACKOFF;
+  const capMs = Math.min(RECONNECT_BACKOFF.capMs, Math.max(MIN_CAP_MS, maxWaitMs));
+  const backoffMs = fullJitterMs(attempt, { baseMs, capMs }, random);
   switch (closeAction(code)) {
     case 'stop':
       return undefined;

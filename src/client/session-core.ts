@@ -49,6 +49,7 @@ export class SessionCore {
   readonly #outbox: Outbox;
   readonly #subscribing: Subscribing;
   #state: SessionState = IDLE;
+  #lostAtMs = 0;
   #unlisten = (): void => {};
 
   constructor(id: string, { claim = 'if_free', since, signal }: SessionOptions, link: SessionLink) {
@@ -119,6 +120,17 @@ export class SessionCore {
     return this.#state.name !== 'stopped' && !isSubscribed(this.#state) && !this.#exchange.busy;
   }
 
+  /** How long the client may wait between two attempts to connect; Infinity for what it does not own. */
+  get maxWaitMs(): number {
+    const state = this.#state;
+    if (state.name === 'owner' || state.name === 'unconfirmed') return state.ownership.graceMs / 2;
+    if (state.name !== 'reconnecting' || !state.wasOwner) return Number.POSITIVE_INFINITY;
+    const { graceMs } = state.ownership;
+    const heldForMs = this.#lostAtMs + graceMs - performance.now();
+    // Gateways that were all away free nothing for longer than the grace period once the first is back.
+    return heldForMs > 0 ? heldForMs / 2 : graceMs;
+  }
+
   /** What to send to subscribe on a new connection. */
   takeSubscription(requestId: string): Subscription {
     this.#expectAnswer(requestId, undefined);
@@ -133,7 +145,7 @@ export class SessionCore {
   /** The connection is lost, and with it whatever answer was on its way. */
   disconnected(): void {
     this.#exchange.reset();
-    this.#apply({ type: 'disconnect' });
+    if (this.#apply({ type: 'disconnect' })) this.#lostAtMs = performance.now();
     this.#outbox.disconnected();
   }
 

@@ -2,6 +2,9 @@ import { trustedProxies } from '../transport/addresses.js';
 import { integer, listOf, parsed, settingInfo, webOrigin, yesOrNo } from './kinds.js';
 import { DAY_MS, MIB } from './units.js';
 
+/** To clients a connection that lasts 5 s is a success; they would back off after shorter ones, and lose their sessions. */
+const MIN_AGE_MS = 10_000;
+
 /** Who is let in, and how much each connection may take. */
 export const limitSettings = {
   allowedOrigins: listOf(webOrigin(), 1_000)
@@ -52,6 +55,7 @@ export const limitSettings = {
     .default(0)
     .register(settingInfo, { help: 'connections that a drain closes a second; 0: as many as spread over its time' }),
   maxConnectionAgeMs: integer(0, 30 * DAY_MS)
+    .refine((ms) => ms < 1 || ms >= MIN_AGE_MS, { error: `0, or an integer from ${MIN_AGE_MS} to ${30 * DAY_MS}` })
     .default(0)
     .register(settingInfo, {
       help: 'age, give or take a tenth, at which a connection is sent elsewhere; 0: never',

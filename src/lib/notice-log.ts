@@ -22,6 +22,8 @@ export interface NoticeReaderOptions<Notice> {
 }
 
 const POLL_EVERY_MS = 500;
+/** What is shorter is told of by the store itself, if it is worth it. */
+const TELL_AFTER_MS = 5_000;
 
 /** Applies what is appended from its start on, in order. A poll has no gap that could go unnoticed. */
 export class NoticeReader<Notice> {
@@ -31,7 +33,7 @@ export class NoticeReader<Notice> {
   #readAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #running = false;
-  #fails = false;
+  #told = false;
 
   constructor(options: NoticeReaderOptions<Notice>) {
     this.#options = options;
@@ -74,11 +76,13 @@ export class NoticeReader<Notice> {
         more = notices.length > 0;
       }
       this.#readAtMs = startedMs;
-      if (this.#fails) log.info({ what }, 'control log is read again');
-      this.#fails = false;
+      if (this.#told) log.info({ what }, 'control log is read again');
+      this.#told = false;
     } catch (error) {
-      if (!this.#fails) log.warn({ what, error }, 'control log not read');
-      this.#fails = true;
+      if (this.#told || this.lagMs < TELL_AFTER_MS) return;
+      this.#told = true;
+      const { code, message } = error as Error & { code?: string };
+      log.warn({ what, code, reason: message, behind_ms: Math.round(this.lagMs) }, 'control log not read');
     }
   }
 }

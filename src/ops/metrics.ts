@@ -9,6 +9,18 @@ const OWN_SERIES = new Set([
 ]);
 
 const CLAIM_RESULTS = ['owned', 'unclaimed', 'busy', 'not_next', 'token_used', 'error'];
+const REFRESH_RESULTS = ['rotated', 'current', 'replayed', 'reused', 'ended', 'unknown', 'invalid', 'error'];
+const UPGRADE_REFUSALS = [
+  'origin',
+  'draining',
+  'overloaded',
+  'file_descriptors',
+  'too_many_connections',
+  'malformed',
+  'not_found',
+  'store_unavailable',
+  'credential',
+];
 
 export class Metrics {
   readonly #reports: (() => void)[] = [() => this.#countTally()];
@@ -50,7 +62,12 @@ export class Metrics {
     'Messages and signals that were refused',
     'code',
   );
-  readonly #delivered = this.#make.counter('messages_delivered_total', 'Messages written to subscribers, each', 'way');
+  readonly #delivered = this.#make.counterOf(
+    ['live', 'history'],
+    'messages_delivered_total',
+    'Messages written to subscribers, each',
+    'way',
+  );
   readonly #signals = this.#make.counter('signals_total', 'Signals of watchers');
   readonly #fills = this.#make.counter(
     'stream_fills_total',
@@ -93,10 +110,26 @@ export class Metrics {
   readonly #gaps = this.#make.counter('subscriber_gaps_total', 'Times when published events may have been missed');
   readonly #probes = this.#make.counter('probe_failures_total', 'Delivery probes that did not come back in time');
   readonly #loginsCreated = this.#make.counter('logins_created_total', 'Logins created');
-  readonly #loginsEnded = this.#make.counter('logins_ended_total', 'Logins ended by a call; others lapse', 'reason');
-  readonly #loginRefreshes = this.#make.counter('login_refreshes_total', 'Refresh tokens presented', 'result');
-  readonly #tickets = this.#make.counter('tickets_total', 'Tickets for upgrades', 'event');
-  readonly #upstreamRefreshes = this.#make.counter(
+  readonly #loginsEnded = this.#make.counterOf(
+    ['logout', 'revoked', 'token_reuse'],
+    'logins_ended_total',
+    'Logins ended by a call; others lapse',
+    'reason',
+  );
+  readonly #loginRefreshes = this.#make.counterOf(
+    REFRESH_RESULTS,
+    'login_refreshes_total',
+    'Refresh tokens presented',
+    'result',
+  );
+  readonly #tickets = this.#make.counterOf(
+    ['issued', 'taken', 'refused'],
+    'tickets_total',
+    'Tickets for upgrades',
+    'event',
+  );
+  readonly #upstreamRefreshes = this.#make.counterOf(
+    ['refreshed', 'spent', 'refused', 'unused', 'unknown'],
     'upstream_refreshes_total',
     'Requests to upstream providers',
     'result',
@@ -112,8 +145,18 @@ export class Metrics {
   readonly #frames = this.#make.counter('frames_received_total', 'Frames from clients');
   readonly #rateLimited = this.#make.counter('rate_limited_frames_total', 'Frames answered rate_limited');
   readonly #slow = this.#make.counter('slow_consumers_total', 'Connections closed because they did not read');
-  readonly #refused = this.#make.counter('refused_upgrades_total', 'Upgrades that gave no connection', 'reason');
-  readonly #closes = this.#make.counter('closes_total', 'Closed connections', 'code');
+  readonly #refused = this.#make.counterOf(
+    UPGRADE_REFUSALS,
+    'refused_upgrades_total',
+    'Upgrades that gave no connection',
+    'reason',
+  );
+  readonly #closes = this.#make.counterOf(
+    [...[...OWN_SERIES].map(String), 'other'],
+    'closes_total',
+    'Closed connections',
+    'code',
+  );
 
   /** What happens with every message since the last reading: a counter takes longer than all else that is done for it. */
   #tally = { frames: 0, owner: 0, application: 0 };

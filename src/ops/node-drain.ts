@@ -127,7 +127,7 @@ export class NodeDrain {
     refuseUpgrades(RETRY_MS);
     // One that ends may be killed before it is done. Its clients then keep about the pace by themselves, as far as that
     // leaves them time to take back what they owned.
-    const spreadMs = ends ? Math.max(RETRY_MS, Math.min(windowMs, shortestGraceMs / 2)) : RETRY_MS;
+    const spreadMs = Math.min(ends ? Math.max(RETRY_MS, windowMs) : RETRY_MS, shortestGraceMs / 2);
     const deadlineMs = ends ? drainMs : drainMs + 2 * windowMs;
     const result = await drain({
       ...this.#options,

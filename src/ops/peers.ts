@@ -25,6 +25,8 @@ export class Peers {
   #differing: string[] = [];
   /** The nodes that were ready before this one have other secrets, all of them: it is this one that is wrong. */
   #outvoted = false;
+  /** No other node was ready at the last look. */
+  #alone = false;
   /** It was not, when it first looked or later: from then on it may be one of those by which others are judged. */
   #settled = false;
 
@@ -55,10 +57,13 @@ export class Peers {
     const nodes = await registry.list().catch(() => undefined);
     if (nodes === undefined) return;
     const others = nodes.filter((node) => node.bootId !== bootId && node.silentMs <= LOST_AFTER_MS);
-    const differing = others.filter((node) => differ(keys, node));
     const ready = others.filter(({ state }) => state === 'ready');
-    const outvoted = !this.#settled && ready.length > 0 && ready.every((node) => differ(keys, node));
-    const names = differing.map(({ nodeId }) => nodeId);
+    const wasAlone = this.#alone;
+    this.#alone = ready.length === 0;
+    // After an outage of the store the others are not listed at once: until the next look it is as wrong as it was.
+    if (this.#outvoted && this.#alone && !wasAlone) return;
+    const names = others.filter((node) => differ(keys, node)).map(({ nodeId }) => nodeId);
+    const outvoted = !this.#settled && !this.#alone && ready.every((node) => differ(keys, node));
     this.#outvoted = outvoted;
     this.#settled ||= !outvoted;
     const before = this.#differing;

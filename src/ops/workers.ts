@@ -1,6 +1,5 @@
 /** Several processes that share the public port, each a node of its own. */
 import cluster, { type Worker } from 'node:cluster';
-import { once } from 'node:events';
 import type { Log } from '../lib/log.js';
 import type { Readiness } from './health.js';
 import { type WorkerAnswer, type WorkerCall, WorkerChannel } from './worker-channel.js';
@@ -119,7 +118,8 @@ export class Workers {
     this.#stopping = true;
     for (const { timer } of this.#places) clearTimeout(timer);
     const running = this.#places.flatMap(({ worker }) => worker ?? []);
-    const ended = running.map((worker) => once(worker, 'exit'));
+    // Not `once` of node:events: it rejects when one cannot be sent a question any more.
+    const ended = running.map((worker) => new Promise((resolve) => worker.once('exit', resolve)));
     for (const worker of running) worker.process.kill('SIGTERM');
     const late = setTimeout(() => this.kill(), this.#options.stopMs);
     await Promise.all(ended);

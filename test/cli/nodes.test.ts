@@ -77,10 +77,12 @@ describe('commands for nodes', () => {
     expect(await run('undrain', 'n6')).toMatchObject({ code: 0, stdout: 'n6 is not drained\n' });
   });
 
-  it('leave a node alone that is not drained', async () => {
+  it('undrain a node that has not said yet that it drains', async () => {
+    const { commands, keys } = harness.connection;
     await harness.nodes.beat(report('n5', 'b-5'));
     expect(await run('undrain', 'n5')).toMatchObject({ code: 0, stdout: 'n5 is not drained\n' });
-    expect(await harness.connection.commands.xlen(harness.connection.keys.control)).toBe(0);
+    const [last] = await commands.xrevrange(keys.control, '+', '-', 'COUNT', 1);
+    expect(JSON.parse(last?.[1][1] ?? '')).toEqual({ kind: 'node_undrain', bootId: 'b-5' });
   });
 
   it.each(['0', 'fast', '-1', ''])('refuse a rate of %j', async (rate) => {

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createClient } from '../../src/client/index.js';
-import { client, connect, gateway, owning, pass, reopened, URL } from './client-harness.js';
+import { client, connect, gateway, opened, owning, pass, reopened, URL } from './client-harness.js';
+import { OWNED } from './fake-gateway.js';
 import { FakePage } from './fake-page.js';
 
 afterEach(() => {
@@ -149,6 +150,39 @@ describe('a page that is offline', () => {
     expect(gateway.sockets).toHaveLength(1);
     await pass(2_000);
     expect(gateway.sockets).toHaveLength(2);
+  });
+});
+
+describe('a gateway that is away', () => {
+  /** How long after the loss of the connection the client tries to connect. */
+  async function attempts(forMs: number): Promise<number[]> {
+    vi.spyOn(Math, 'random').mockReturnValue(0.999);
+    const lostMs = performance.now();
+    gateway.socket.breakOff();
+    const atMs: number[] = [];
+    while (performance.now() - lostMs < forMs) {
+      await pass(10);
+      if (client.connection.name !== 'connecting') continue;
+      atMs.push(performance.now() - lostMs);
+      gateway.socket.breakOff();
+    }
+    return atMs;
+  }
+
+  it('is asked until what was owned is held no more, and more rarely from then on', async () => {
+    await owning();
+    const atMs = await attempts(80_000);
+    expect(Math.max(...atMs.filter((ms) => ms < 30_000))).toBeGreaterThan(28_000);
+    expect(atMs.filter((ms) => ms > 32_000)).toHaveLength(2);
+  });
+
+  it('is asked once in each grace period at least, for which gateways that come back free nothing', async () => {
+    await opened();
+    gateway.socket.acknowledge({ ...OWNED, grace_ms: 3_000 });
+    const atMs = await attempts(30_000);
+    const waits = atMs.map((ms, i) => ms - (atMs[i - 1] ?? 0));
+    expect(Math.max(...waits)).toBeGreaterThan(2_900);
+    expect(Math.max(...waits)).toBeLessThan(3_100);
   });
 });
 

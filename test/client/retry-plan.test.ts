@@ -85,6 +85,11 @@ describe('the plan after a close', () => {
     expect(planRetry({ ...lost, hint: endless }, highest)).toEqual(MAX_HINT_MS);
   });
 
+  it('waits for no longer than what was owned allows, or a second', () => {
+    const plan = (maxWaitMs: number) => planRetry({ ...lost, attempt: 9, maxWaitMs }, highest);
+    expect([60_000, 4_000, 500].map(plan)).toEqual([19_999, 3_999, 999]);
+  });
+
   it('stops for good between 4000 and 4099, known or not', () => {
     for (const code of [4000, 4001, 4004, 4099]) expect(planRetry({ ...lost, code })).toBeUndefined();
   });

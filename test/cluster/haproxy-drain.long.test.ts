@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { statusOfferingHttp2 } from './offering-http2.js';
 import { newSession, noHaproxy, own, useCluster, withHaproxy } from './use-cluster.js';
 
 const DRAIN_MS = 4_000;
@@ -8,6 +9,10 @@ const ARRIVALS = 200;
 // deploy/compose/haproxy.cfg has the same lines: test/deploy/compose.test.ts.
 describe.skipIf(noHaproxy)('deploy/haproxy/haproxy.cfg', () => {
   const cluster = useCluster({ haproxy: true, args: ['--drain-ms', `${DRAIN_MS}`] });
+
+  test(withHaproxy('an HTTP call that offers HTTP/2 is answered as one that does not'), async () => {
+    expect(await statusOfferingHttp2(`${cluster().haproxy.url}/holdfast.js`)).toBe(200);
+  });
 
   test(withHaproxy(
     '200 of 200 new connections succeed while a node drains, and open ones stay until they are closed',

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checkNginxConfig, missingNginx, NGINX_CONFIG, type Nginx, nginxConfig, startNginx } from '../support/nginx.js';
+import { statusOfferingHttp2 } from './offering-http2.js';
 import { newSession, own, useCluster } from './use-cluster.js';
 
 const noNginx = await missingNginx();
@@ -36,6 +37,11 @@ describe('deploy/nginx/nginx.conf', () => {
       'server 127.0.0.1:20002 max_fails=3 fail_timeout=5s;',
       'listen 127.0.0.1:20000 backlog=4096;',
     ]);
+  });
+
+  test.skipIf(noNginx)(withNginx('an HTTP call that offers HTTP/2 is answered as one that does not'), async () => {
+    const url = new URL('/holdfast.js', nginx?.connectUrl.replace('ws:', 'http:'));
+    expect(await statusOfferingHttp2(url.href)).toBe(200);
   });
 
   test.skipIf(noNginx)(

@@ -211,7 +211,10 @@ const WRONG: Record<SettingName, [value: unknown, allowed: string][]> = {
   compressAboveBytes: [[-1, 'integer from 0']],
   drainMs: [[99, 'integer from 100']],
   drainRate: [[-1, 'integer from 0']],
-  maxConnectionAgeMs: [[-1, 'integer from 0']],
+  maxConnectionAgeMs: [
+    [-1, 'integer from 0'],
+    [9_999, '0, or an integer from 10000'],
+  ],
   maxRssBytes: [['1G', 'integer from 0']],
   unreadyWithoutStore: [['sometimes', 'true or false']],
 };

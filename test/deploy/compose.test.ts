@@ -80,6 +80,13 @@ describe.each([BASE, ...VARIANTS])('%s', (file) => {
     }
   });
 
+  it('gives no server of a Cluster the data of a server that is none', () => {
+    for (const [, { command }] of all) {
+      const line = [command].flat().join(' ');
+      if (line.includes('--cluster-enabled')) expect(line).toContain('--dir /tmp');
+    }
+  });
+
   it('has a Redis with all that the gateway asks for', () => {
     const servers = all.filter(([name, { command }]) => name.startsWith('redis') && command !== undefined);
     expect(servers.length).toBeGreaterThan(0);

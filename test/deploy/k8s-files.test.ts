@@ -63,6 +63,14 @@ it('pins every image', () => {
     expect(one).toMatch(/^[^:@]+:(?!latest$)[\w.-]+$/);
 });
 
+it('has the Redis of docker-compose.yml', () => {
+  const { services } = parse(readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8')) as {
+    services: { redis: { image: string } };
+  };
+  const [redis] = readManifests('overlays/dev/redis.yaml') as [IDeployment];
+  expect(podOf(redis).containers.map(({ image }) => image)).toEqual([services.redis.image]);
+});
+
 /** The manifest is made of the rules: `npx vitest run test/deploy/k8s-files.test.ts -u` makes it anew. */
 it('alerts by the rules of deploy/prometheus', async () => {
   const rules = join(ROOT, 'deploy/prometheus/rules.yml');

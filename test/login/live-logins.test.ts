@@ -136,19 +136,23 @@ it('what was in the control log before the start is not read', async () => {
   expect(closes).toEqual([]);
 });
 
-it('a control log that is away closes nobody, is warned of once, and is caught up with', async () => {
+it.each([
+  ['for a moment', 4_000, []],
+  ['for long', 6_000, ['control log not read']],
+] as const)('a control log that is away %s closes nobody, and is caught up with', async (_, awayMs, told) => {
   const warnings: string[] = [];
   const log: Log = { ...silent, warn: (_, message) => warnings.push(message) };
-  const { live, control } = await start({ log });
+  const { live, clock, control } = await start({ log });
   const closes = bound(live.register({ handle: 'a' }));
   control.away = true;
+  clock.advance(awayMs);
   await control.append({ kind: 'login_ended', handle: 'a', reason: 'revoked' });
   const { reads } = control;
   await vi.waitFor(() => expect(control.reads).toBeGreaterThan(reads + 3));
   expect(closes).toEqual([]);
   control.away = false;
   await vi.waitFor(() => expect(closes).toEqual(['revoked']));
-  expect(warnings).toEqual(['control log not read']);
+  expect(warnings).toEqual(told);
 });
 
 it.each(['between two polls', 'during one'])('polling ends with a stop %s', async (when) => {

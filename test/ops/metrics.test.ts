@@ -129,6 +129,22 @@ it('counts what is reported', async () => {
   );
 });
 
+it('has what can happen from the start, so that the first time shows as an increase', async () => {
+  const lines = (await new Metrics().render()).split('\n');
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      'holdfast_closes_total{code="1006"} 0',
+      'holdfast_closes_total{code="other"} 0',
+      'holdfast_login_refreshes_total{result="invalid"} 0',
+      'holdfast_logins_ended_total{reason="token_reuse"} 0',
+      'holdfast_messages_delivered_total{way="history"} 0',
+      'holdfast_refused_upgrades_total{reason="origin"} 0',
+      'holdfast_tickets_total{event="refused"} 0',
+      'holdfast_upstream_refreshes_total{result="spent"} 0',
+    ]),
+  );
+});
+
 it('tells why it is not ready only while it is not', async () => {
   const metrics = new Metrics();
   exercise(metrics);

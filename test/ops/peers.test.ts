@@ -68,6 +68,26 @@ describe('a node', () => {
     expect(lines).toHaveLength(2);
   });
 
+  it('stays out while the others are not listed again after an outage, and comes in when they are gone', async () => {
+    const { peers, fleet, lines } = peersOf(B, node('n1', A));
+    await peers.start();
+    const others = fleet.nodes;
+    for (let outages = 0; outages < 2; outages += 1) {
+      fleet.nodes = [];
+      await peers.look();
+      expect(peers.verdict()).toEqual(OUT);
+      fleet.nodes = others;
+      await peers.look();
+      expect(peers.verdict()).toEqual(OUT);
+    }
+    expect(lines).toHaveLength(1);
+    fleet.nodes = [];
+    await peers.look();
+    await peers.look();
+    expect(peers.verdict()).toEqual(FINE);
+    expect(lines).toHaveLength(2);
+  });
+
   it('that was there before stays ready and says so', async () => {
     const { peers, fleet, lines } = peersOf(A);
     await peers.start();

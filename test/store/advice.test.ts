@@ -20,6 +20,7 @@ it.each([
   ['connect EMFILE 127.0.0.1:6379 - Local (undefined:undefined)', 'file_descriptors'],
   ['self-signed certificate', 'redis_tls'],
   ['Unknown RESP type 72 "H". Please report this.', 'redis_protocol'],
+  ["ERR unknown command 'evalsha'", 'redis_command'],
   ['connect ECONNREFUSED 127.0.0.1:6379', 'redis_unreachable'],
 ])('%s', (message, code) => {
   const advice = adviceOn(new Error(message));

@@ -1,6 +1,6 @@
 import { ReplyError } from 'ioredis';
 import { describe, expect, test } from 'vitest';
-import { call, classify } from '../../src/store/redis/errors.js';
+import { call, classify, messageOf } from '../../src/store/redis/errors.js';
 import type { StoreTelemetry } from '../../src/store/redis/telemetry.js';
 
 const reply = (message: string): Error => new ReplyError(message) as Error;
@@ -25,6 +25,11 @@ describe('what an error says about the command', () => {
   ])('%s: %s', (kind, error) => {
     expect(classify(error)).toBe(kind);
   });
+});
+
+test('an error shows nothing of a command that Redis quotes', () => {
+  const quoting = reply("ERR unknown command 'AUTH', with args beginning with: 'joe' 'hush'\r\n ");
+  expect(messageOf(quoting)).toBe("ERR unknown command 'AUTH'");
 });
 
 describe('a call', () => {

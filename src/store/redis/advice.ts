@@ -66,6 +66,12 @@ const ENTRIES: readonly Entry[] = [
     'cannot be reached over TLS',
     'check its certificate, and that the URL says rediss:// where it speaks TLS and redis:// where it does not',
   ],
+  [
+    /unknown command/i,
+    'redis_command',
+    'does not know a command that is needed',
+    'use Redis itself, 7.0 or later, without rename-command',
+  ],
   [/RESP type|Protocol error/i, 'redis_protocol', 'does not speak the protocol of Redis', 'check host and port'],
 ];
 

@@ -48,12 +48,16 @@ function isReply(error: unknown): boolean {
   return error instanceof Error && error.name === 'ReplyError';
 }
 
+/** With which Redis quotes a command that it does not know, such as an AUTH that was renamed. */
+const QUOTED = /, with args beginning with:.*/s;
+
 /** An error's text alone. ioredis hangs the whole command on its errors, and commands carry what no log should. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof HoldfastError && error.cause instanceof Error) return messageOf(error.cause);
   const { lastNodeError } = error as { lastNodeError?: unknown };
-  return lastNodeError instanceof Error ? `${error.message} ${messageOf(lastNodeError)}` : error.message;
+  const text = error.message.replace(QUOTED, '');
+  return lastNodeError instanceof Error ? `${text} ${messageOf(lastNodeError)}` : text;
 }
 
 const RETRY_BUDGET_MS = 1500;

@@ -148,9 +148,9 @@ export class Keys {
     return `${this.prefix}:{${this.nodes}}:reports`;
   }
 
-  /** String: what a node writes to see whether the store answers. */
+  /** String: what a node writes to see whether the store answers: where it writes that it is there. */
   get asked(): string {
-    return `${this.prefix}:asked`;
+    return `${this.prefix}:{${this.nodes}}:asked`;
   }
 
   /** Hash: the login's grant at another provider. */
