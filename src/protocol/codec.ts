@@ -30,6 +30,7 @@ const ATTEMPT_ID: TextRule = {
 const ACCESS_TOKEN: TextRule = { pattern: /^.{1,8192}$/s, rule: 'a string of 1 to 8192 characters' };
 const STREAM_EPOCH: TextRule = { pattern: /^[A-Za-z0-9_-]{1,64}$/, rule: '1 to 64 characters out of A-Z a-z 0-9 _ -' };
 const TYPE = /^[a-z][a-z0-9_.]{0,63}$/;
+const NOTHING = Object.freeze({});
 const CLAIM_CHOICES = ['if_free', 'never'] as const;
 
 export interface DecodeError {
@@ -44,22 +45,15 @@ export interface DecodeError {
 /** `counts` says whether the frame counts as a bad one, of which a connection may send only so many in a row. */
 export type Decoded = { ok: true; message: ClientMessage } | { ok: false; error: DecodeError; counts: boolean };
 
+type Send = Extract<ClientMessage, { type: 'send' }>;
+
 type Decoder = (frame: JsonObject, id: { id?: string }) => ClientMessage;
 
 const DECODERS: ReadonlyMap<unknown, Decoder> = new Map<ClientMessage['type'], Decoder>([
   ['subscribe', (frame, id) => ({ type: 'subscribe', ...id, sessions: subscriptions(frame) })],
   ['unsubscribe', (frame, id) => ({ type: 'unsubscribe', ...id, session_id: sessionId(frame) })],
   ['release', (frame, id) => ({ type: 'release', ...id, session_id: sessionId(frame) })],
-  [
-    'send',
-    (frame, id) => ({
-      type: 'send',
-      ...id,
-      session_id: sessionId(frame),
-      ...payloadOf(frame),
-      ...present('idempotency_key', optionalText(frame, 'idempotency_key', IDEMPOTENCY_KEY)),
-    }),
-  ],
+  ['send', send],
   ['signal', (frame, id) => ({ type: 'signal', ...id, session_id: sessionId(frame), ...payloadOf(frame) })],
   ['ping', (_frame, id) => ({ type: 'ping', ...id })],
   [
@@ -93,9 +87,9 @@ export function decodeFrame(text: string): Decoded {
   }
   if (!isObject(frame)) return malformed('The frame is not a JSON object');
   const type = own(frame, 'type');
-  if (typeof type !== 'string' || !TYPE.test(type)) return malformed('The frame has no valid type');
   const decoder = DECODERS.get(type);
   if (decoder === undefined) {
+    if (typeof type !== 'string' || !TYPE.test(type)) return malformed('The frame has no valid type');
     const error = {
       code: 'unsupported_type' as const,
       message: `This node does not know the type ${type}`,
@@ -117,7 +111,13 @@ export function decodeFrame(text: string): Decoded {
 }
 
 export function encode(message: ServerMessage): string {
-  return JSON.stringify(message);
+  return message.type === 'send_ack' ? sendAckText(message) : JSON.stringify(message);
+}
+
+/** As `JSON.stringify` has it, at a tenth of the time: there is one for each message. Session ids need no escapes. */
+function sendAckText({ id, session_id, offset, owner_epoch }: Extract<ServerMessage, { type: 'send_ack' }>): string {
+  const echo = id === undefined ? '' : `,"id":${JSON.stringify(id)}`;
+  return `{"type":"send_ack","session_id":"${session_id}","offset":${offset},"owner_epoch":${owner_epoch}${echo}}`;
 }
 
 function malformed(message: string): Decoded {
@@ -125,7 +125,7 @@ function malformed(message: string): Decoded {
 }
 
 function present<K extends string, T>(key: K, value: T | undefined): { [P in K]?: T } {
-  return (value === undefined ? {} : { [key]: value }) as { [P in K]?: T };
+  return value === undefined ? NOTHING : ({ [key]: value } as { [P in K]?: T });
 }
 
 function echoed(frame: JsonObject): { id?: string; session_id?: string } {
@@ -135,6 +135,20 @@ function echoed(frame: JsonObject): { id?: string; session_id?: string } {
     ...present('id', typeof id === 'string' && ID.pattern.test(id) ? id : undefined),
     ...present('session_id', isSessionId(session) ? session : undefined),
   };
+}
+
+/** Without a spread: these are many. */
+function send(frame: JsonObject, { id }: { id?: string }): ClientMessage {
+  const session_id = sessionId(frame);
+  const payload = payloadOf(frame);
+  const message: Send =
+    'bytes' in payload
+      ? { type: 'send', session_id, bytes: payload.bytes }
+      : { type: 'send', session_id, data: payload.data };
+  if (id !== undefined) message.id = id;
+  const key = optionalText(frame, 'idempotency_key', IDEMPOTENCY_KEY);
+  if (key !== undefined) message.idempotency_key = key;
+  return message;
 }
 
 function sessionId(frame: JsonObject): string {

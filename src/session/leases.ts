@@ -76,7 +76,7 @@ export class NodeLeases {
     this.#clock = options.clock;
     this.#log = options.log;
     this.#listener = options.listener;
-    this.#drift = this.#currentDrift();
+    this.#drift = this.#clock.wallMs() - this.#clock.monotonicMs();
     const renewEveryMs = options.shortestLeaseMs / RENEWALS_PER_LEASE / GROUPS;
     const checkEveryMs = Math.min(500, Math.max(20, options.shortestLeaseMs / 40));
     this.#timers.push(setInterval(() => this.#renewNextGroup(), renewEveryMs));
@@ -100,8 +100,7 @@ export class NodeLeases {
 
   /** To be taken before the store is asked. */
   stamp(): Stamp {
-    this.#noticeClockJump();
-    return { atMs: this.#clock.monotonicMs(), generation: this.#generation };
+    return { atMs: this.#noticeClockJump(), generation: this.#generation };
   }
 
   /** Registers what the store granted, replacing any earlier lease of the session. */
@@ -130,14 +129,13 @@ export class NodeLeases {
 
   /** Whether the owner may act now. Synchronous, so that nothing can come between the check and the act. */
   isValid(lease: Lease): boolean {
-    this.#noticeClockJump();
-    return this.#bySession.get(lease.sessionId) === lease && this.#clock.monotonicMs() < lease.validUntilMs;
+    const nowMs = this.#noticeClockJump();
+    return this.#bySession.get(lease.sessionId) === lease && nowMs < lease.validUntilMs;
   }
 
   /** Tells the owners of leases that this node can no longer be sure of. */
   checkValidity(): void {
-    this.#noticeClockJump();
-    const nowMs = this.#clock.monotonicMs();
+    const nowMs = this.#noticeClockJump();
     for (const lease of this.#bySession.values()) {
       if (!lease.confirmed || nowMs < lease.validUntilMs) continue;
       lease.confirmed = false;
@@ -217,19 +215,17 @@ export class NodeLeases {
     for (const group of this.#groups) if (group.delete(lease)) break;
   }
 
-  #currentDrift(): number {
-    return this.#clock.wallMs() - this.#clock.monotonicMs();
-  }
-
-  /** A suspended machine's monotonic clock stood still: whatever it says of a lease is wrong. */
-  #noticeClockJump(): void {
-    const drift = this.#currentDrift();
+  /** A suspended machine's monotonic clock stood still: whatever it says of a lease is wrong. @returns what it says */
+  #noticeClockJump(): number {
+    const nowMs = this.#clock.monotonicMs();
+    const drift = this.#clock.wallMs() - nowMs;
     const jumpMs = Math.round(drift - this.#drift);
-    if (Math.abs(jumpMs) <= CLOCK_JUMP_MS) return;
+    if (Math.abs(jumpMs) <= CLOCK_JUMP_MS) return nowMs;
     this.#drift = drift;
     this.#generation++;
     for (const lease of this.#bySession.values()) lease.validUntilMs = Number.NEGATIVE_INFINITY;
     this.#log.warn({ jump_ms: jumpMs, leases: this.#bySession.size }, 'clock jumped; leases wait for renewal');
     void this.renewAll();
+    return nowMs;
   }
 }

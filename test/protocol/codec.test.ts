@@ -294,3 +294,12 @@ describe('any input', () => {
 it('writes compact JSON', () => {
   expect(encode({ type: 'pong', id: '1' })).toBe('{"type":"pong","id":"1"}');
 });
+
+it('writes the acknowledgement of a message as JSON has it', () =>
+  fc.assert(
+    fc.property(sessionId, id, fc.maxSafeNat(), fc.maxSafeNat(), (session, requestId, offset, ownerEpoch) => {
+      const ack = { type: 'send_ack', session_id: session, offset, owner_epoch: ownerEpoch } as const;
+      const message = requestId === undefined ? ack : { ...ack, id: requestId };
+      expect(encode(message)).toBe(JSON.stringify(message));
+    }),
+  ));

@@ -41,6 +41,15 @@ describe('a message frame', () => {
     );
   });
 
+  it('has text as JSON has it', () => {
+    const expectJson = (data: string): void => {
+      expect(payloadText({ data })).toBe(`,"data":${JSON.stringify(data)}}`);
+    };
+    const special = ['"', '\\', '\0', '\x1f', '\x7f', '\u2028', '\ud800', '\udfff', '🦔'];
+    for (const character of special) expectJson(`a${character}b`);
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), expectJson));
+  });
+
   it('keeps lone surrogates and prototype keys', () => {
     const data: unknown = JSON.parse('{"__proto__":{"a":1},"x":"\\ud800"}');
     const tail = messageTail({}, payloadText({ data }));

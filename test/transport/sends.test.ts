@@ -28,7 +28,7 @@ describe('sends', () => {
     await client.next();
     expect(await client.ask({ type: 'signal', session_id: 's', bytes: 'AAAA' })).toMatchObject({ type: 'signal_ack' });
     expect(sessions.sent.map((it) => JSON.stringify(it))).toEqual([
-      '{"type":"send","id":"1","session_id":"s","data":{"a":[1]},"idempotency_key":"k"}',
+      '{"type":"send","session_id":"s","data":{"a":[1]},"id":"1","idempotency_key":"k"}',
       '{"type":"send","session_id":"s","data":{"__proto__":{"x":1},"y":"\\ud800"}}',
       '{"type":"signal","session_id":"s","bytes":"AAAA"}',
     ]);
