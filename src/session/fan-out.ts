@@ -1,8 +1,9 @@
+import type { FrameEncoder, FramePart } from './frame-encoder.js';
 import type { Subscriber } from './subscriber.js';
 
-/** A message as it is written. What is not worth compressing goes plain to those that take compressed frames, too. */
-export interface MessageFrame {
-  plain: Buffer;
+/** A message to be written. What is not worth compressing goes plain to those that take compressed frames, too. */
+export interface LiveFrame {
+  plain: FramePart;
   compressed: Buffer | undefined;
 }
 
@@ -10,6 +11,7 @@ export interface MessageFrame {
 export const MAX_WRITE_BYTES = 131_072;
 
 export interface FanOutOptions {
+  frames: Pick<FrameEncoder, 'joined'>;
   /** Unsent bytes beyond which a subscriber gets nothing more. */
   lagBytes: number;
   /** That subscriber is no longer live; `offset` is the last that it was sent. */
@@ -18,15 +20,15 @@ export interface FanOutOptions {
 }
 
 /**
- * Writes a session's messages to its live subscribers. What comes within one turn of the event loop is concatenated
- * once and written to each in one call, at the turn's end; nothing waits for a timer.
+ * Writes a session's messages to its live subscribers. What comes within one turn of the event loop is rendered
+ * once, into one buffer, and written to each in one call, at the turn's end; nothing waits for a timer.
  */
 export class FanOut {
   readonly #options: FanOutOptions;
   /** Of one write: who is not behind has no more than twice `lagBytes` to take after it. */
   readonly #maxBytes: number;
   readonly #live = new Set<Subscriber>();
-  #waiting: MessageFrame[] = [];
+  #waiting: LiveFrame[] = [];
   #waitingBytes = 0;
   #scheduled = false;
   /** Of the messages taken, and of those of them that were written. */
@@ -56,11 +58,12 @@ export class FanOut {
   }
 
   /** @param offset the stream's, with this message */
-  push(frame: MessageFrame, offset: number): void {
-    if (this.#waitingBytes + frame.plain.length > this.#maxBytes) this.flush();
+  push(frame: LiveFrame, offset: number): void {
+    const bytes = Buffer.isBuffer(frame.plain) ? frame.plain.length : frame.plain.bytes;
+    if (this.#waitingBytes + bytes > this.#maxBytes) this.flush();
     this.#offset = offset;
     this.#waiting.push(frame);
-    this.#waitingBytes += frame.plain.length;
+    this.#waitingBytes += bytes;
     if (this.#scheduled) return;
     this.#scheduled = true;
     setImmediate(() => {
@@ -79,10 +82,10 @@ export class FanOut {
   /** Writes what waits. To be called before anything else is sent that must not overtake it. */
   flush(): void {
     if (this.#waiting.length === 0) return;
-    const frames = this.#waiting;
+    const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
-    const { lagBytes, onLagging, onDelivered } = this.#options;
+    const { frames, lagBytes, onLagging, onDelivered } = this.#options;
     let plain: Buffer | undefined;
     let compressed: Buffer | undefined;
     let written = 0;
@@ -92,22 +95,16 @@ export class FanOut {
         onLagging(subscriber, this.#sent);
         continue;
       }
-      if (subscriber.compresses) subscriber.sendFrames((compressed ??= joined(frames, true)));
-      else subscriber.sendFrames((plain ??= joined(frames, false)));
+      if (subscriber.compresses) {
+        compressed ??= frames.joined(waiting.map((frame) => frame.compressed ?? frame.plain));
+        subscriber.sendFrames(compressed);
+      } else {
+        plain ??= frames.joined(waiting.map((frame) => frame.plain));
+        subscriber.sendFrames(plain);
+      }
       written++;
     }
     this.#sent = this.#offset;
-    onDelivered(written * frames.length);
+    onDelivered(written * waiting.length);
   }
-}
-
-/** One buffer of several frames. */
-export function joined(frames: readonly MessageFrame[], compressed: boolean): Buffer {
-  const [first] = frames;
-  if (first !== undefined && frames.length === 1) return bytesOf(first, compressed);
-  return Buffer.concat(frames.map((frame) => bytesOf(frame, compressed)));
-}
-
-function bytesOf({ plain, compressed }: MessageFrame, compresses: boolean): Buffer {
-  return compresses ? (compressed ?? plain) : plain;
 }

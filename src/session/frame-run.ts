@@ -1,7 +1,11 @@
-import { joined, type MessageFrame } from './fan-out.js';
-
 /** Of one write: who is behind is given little at a time, since it may be slow. */
 const MAX_CHUNK_BYTES = 65_536;
+
+/** A message as it is written, to those that take compressed frames compressed where that was worth it. */
+export interface MessageFrame {
+  plain: Buffer;
+  compressed: Buffer | undefined;
+}
 
 /** Some messages that follow each other, as one write. */
 export interface Chunk {
@@ -72,10 +76,16 @@ export class FrameRun {
     const count = end - start;
     const last = this.#last;
     if (last?.offset === offset && last.compressed === compressed && last.chunk.count === count) return last.chunk;
-    const chunk = { frames: joined(this.#frames.slice(start, end), compressed), count, to: offset + count };
+    const chunk = { frames: concatenated(this.#frames.slice(start, end), compressed), count, to: offset + count };
     this.#last = { offset, compressed, chunk };
     return chunk;
   }
+}
+
+function concatenated(frames: readonly MessageFrame[], compresses: boolean): Buffer {
+  const buffers = frames.map(({ plain, compressed }) => (compresses ? (compressed ?? plain) : plain));
+  const [first] = buffers;
+  return first !== undefined && buffers.length === 1 ? first : Buffer.concat(buffers);
 }
 
 function sizeOf({ plain, compressed }: MessageFrame): number {

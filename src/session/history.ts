@@ -163,12 +163,13 @@ function accept(
   const { expectedOwnerEpoch = context.owner.epoch, expectedOffset = stream.top } = item;
   if (expectedOwnerEpoch !== context.owner.epoch) return { result: 'stale_epoch' };
   if (expectedOffset !== stream.top) return { result: 'offset_conflict' };
-  const tail = Buffer.from(item.tail);
-  if (!ephemeral && isFull(stream, tail.length, retention)) return { result: 'history_full' };
+  const { tail } = item;
+  const bytes = Buffer.byteLength(tail);
+  if (!ephemeral && isFull(stream, bytes, retention)) return { result: 'history_full' };
   enterRun(stream, context);
-  if (!ephemeral) push(stream, { atMs: context.nowMs, tail: item.tail, bytes: tail.length });
+  if (!ephemeral) push(stream, { atMs: context.nowMs, tail, bytes });
   const offset = stream.top;
-  messages.push({ offset, ephemeral, tail });
+  messages.push({ offset, ephemeral, tail, bytes });
   if (idempotency !== undefined) {
     const { hash, fingerprint, keepMs = IDEMPOTENCY_MS } = idempotency;
     context.sent.set(hash, { born: stream.born, offset, fingerprint }, keepMs);

@@ -1,8 +1,10 @@
 import type { Position, ServerMessage, SubscribeAck, Subscription } from '../protocol/messages.js';
 import { CatchUp } from './catch-up.js';
-import { FanOut, type MessageFrame } from './fan-out.js';
+import { FanOut } from './fan-out.js';
+import { type FrameText, frameText } from './frame-encoder.js';
+import type { MessageFrame } from './frame-run.js';
 import { messageHead } from './message-frame.js';
-import type { HistoryRange, HistoryRead, MessageBatch, StreamState } from './message-ports.js';
+import type { HistoryRange, HistoryRead, MessageBatch, PublishedMessage, StreamState } from './message-ports.js';
 import { readPatiently } from './patient-read.js';
 import { PendingBatches } from './pending-batches.js';
 import { standing } from './position.js';
@@ -36,13 +38,14 @@ export class LiveStream {
     this.#sessionId = sessionId;
     this.#context = context;
     this.#fanOut = new FanOut({
+      frames: context.frames,
       lagBytes: context.lagBytes,
       onLagging: (subscriber, offset) => this.#onLagging(subscriber, offset),
       onDelivered: (count) => context.telemetry.delivered(count),
     });
     this.#window = new RecoveryWindow({
       read: (range, limit) => this.#read(range, limit),
-      render: (entry) => this.#render(entry.offset, entry.atMs, entry.tail),
+      render: ({ offset, atMs, tail }) => this.#render(frameText(messageHead(sessionId, offset, atMs), tail)),
       position: () => this.#position(),
       budget: context.budget,
     });
@@ -168,7 +171,9 @@ export class LiveStream {
     if (standing(state, { epoch, offset }) === 'lost') return this.#reset(state, false);
     if (state.epoch !== epoch) this.#reset({ ...state, top: offset }, true);
     this.#state = { ...state, top: offset };
-    for (const entry of entries) this.#deliver(entry.offset, entry.atMs, entry.tail, false);
+    for (const { offset: next, atMs, tail } of entries) {
+      this.#deliver({ offset: next, tail, bytes: tail.length, ephemeral: false }, atMs);
+    }
     // Nothing where something must be: it went away while it was read.
     if (entries.length === 0 && offset < state.top) this.#reset(state, false);
   }
@@ -195,16 +200,16 @@ export class LiveStream {
     for (let index = from; index < messages.length; index++) {
       const message = messages[index];
       if (message === undefined) continue;
-      const { offset, ephemeral, tail } = message;
+      const { offset, ephemeral } = message;
       if (offset > top + (ephemeral ? 0 : 1)) return index;
       if (!ephemeral && offset <= top) continue;
       if (!ephemeral) top = offset;
-      this.#deliver(offset, atMs, tail, ephemeral);
+      this.#deliver(message, atMs);
     }
     return messages.length;
   }
 
-  #deliver(offset: number, atMs: number, tail: Buffer, ephemeral: boolean): void {
+  #deliver({ offset, ephemeral, tail, bytes }: PublishedMessage, atMs: number): void {
     const state = this.#state;
     if (state === undefined) return;
     if (!ephemeral) state.top = offset;
@@ -212,16 +217,20 @@ export class LiveStream {
       this.#fanOut.moveTo(state.top);
       return;
     }
-    const frame = this.#render(offset, atMs, tail);
+    const text = frameText(messageHead(this.#sessionId, offset, atMs), tail, bytes);
+    if (this.#compressing === 0 && !this.#window.active) {
+      this.#fanOut.push({ plain: text, compressed: undefined }, state.top);
+      return;
+    }
+    const frame = this.#render(text);
     this.#fanOut.push(frame, state.top);
     if (!ephemeral) this.#window.push(frame);
   }
 
-  #render(offset: number, atMs: number, tail: Buffer): MessageFrame {
+  #render(text: FrameText): MessageFrame {
     const { frames } = this.#context;
-    const head = messageHead(this.#sessionId, offset, atMs);
-    const compressed = this.#compressing > 0 ? frames.compressed(head, tail) : undefined;
-    return { plain: frames.plain(head, tail), compressed };
+    const compressed = this.#compressing > 0 ? frames.compressed(text) : undefined;
+    return { plain: frames.plain(text), compressed };
   }
 
   /** The live subscribers are told, and go on at the state's top. */

@@ -123,5 +123,8 @@ export interface MessageBatch {
 export interface PublishedMessage {
   offset: number;
   ephemeral: boolean;
-  tail: Buffer;
+  /** Text within one process, else the bytes as they came. */
+  tail: string | Buffer;
+  /** The tail's, UTF-8. */
+  bytes: number;
 }

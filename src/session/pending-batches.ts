@@ -23,7 +23,7 @@ export class PendingBatches {
   add(batch: MessageBatch, from: number): void {
     this.#messages += batch.messages.length - from;
     for (let index = from; index < batch.messages.length; index++) {
-      this.#bytes += batch.messages[index]?.tail.length ?? 0;
+      this.#bytes += batch.messages[index]?.bytes ?? 0;
     }
     // Once something is missing, what comes behind it is of no use.
     this.#overflowed ||= this.#messages > MAX_MESSAGES || this.#bytes > MAX_BYTES;

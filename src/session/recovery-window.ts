@@ -1,5 +1,4 @@
-import type { MessageFrame } from './fan-out.js';
-import { type Chunk, FrameRun } from './frame-run.js';
+import { type Chunk, FrameRun, type MessageFrame } from './frame-run.js';
 import type { HistoryEntry, HistoryRange, HistoryRead } from './message-ports.js';
 
 const MAX_WINDOW_BYTES = 4 * 1_048_576;

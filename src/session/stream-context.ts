@@ -2,7 +2,7 @@ import type { Log } from '../lib/log.js';
 import type { TurnQueue } from '../lib/turn-queue.js';
 import { encode } from '../protocol/codec.js';
 import type { ServerMessage } from '../protocol/messages.js';
-import type { FrameEncoder } from './frame-encoder.js';
+import { type FrameEncoder, frameText } from './frame-encoder.js';
 import type { MessageStore } from './message-ports.js';
 import type { WindowBudget } from './recovery-window.js';
 import type { SessionTelemetry } from './telemetry.js';
@@ -22,5 +22,5 @@ export interface StreamContext {
 
 /** For what is told to many at once. */
 export function wholeFrame(frames: FrameEncoder, message: ServerMessage): Buffer {
-  return frames.plain('', Buffer.from(encode(message)));
+  return frames.plain(frameText('', encode(message)));
 }

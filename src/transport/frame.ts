@@ -1,6 +1,6 @@
 /** Text frames as bytes (RFC 6455 section 5.2): one buffer and one write, where `ws` would write header and payload. */
 import { constants, deflateRawSync } from 'node:zlib';
-import type { FrameEncoder } from '../session/frame-encoder.js';
+import type { FrameEncoder, FramePart, FrameText } from '../session/frame-encoder.js';
 
 const FINAL_TEXT = 0x81;
 /** RSV1: the payload is compressed (RFC 7692 section 6). */
@@ -36,57 +36,89 @@ function writeHeader(target: Buffer, at: number, opening: number, bytes: number)
   return at + headerBytes(bytes);
 }
 
-/** A frame whose last `bytes` are still to be filled in. */
-function emptyFrame(opening: number, bytes: number): Buffer {
-  const frame = Buffer.allocUnsafe(headerBytes(bytes) + bytes);
-  writeHeader(frame, 0, opening, bytes);
-  return frame;
-}
-
 export function textFrame(payload: string): Buffer {
   return joinedFrames([payload]);
 }
 
-/** One buffer of several frames: those of texts, and ones that are ready. */
-export function joinedFrames(parts: readonly (string | Buffer)[]): Buffer {
+/** One buffer of several frames: those of texts, and ones that are ready. One that is alone and ready is passed on. */
+export function joinedFrames(parts: readonly (string | FramePart)[]): Buffer {
+  const [first] = parts;
+  if (parts.length === 1 && Buffer.isBuffer(first)) return first;
+  return asciiFrames(parts) ?? anyFrames(parts);
+}
+
+/**
+ * Of texts that are ASCII, as nearly all are: one string, with the headers as characters in between, and one call that
+ * makes bytes of it, since a call for each text costs more than all the rest.
+ * @returns undefined where a part is another kind
+ */
+function asciiFrames(parts: readonly (string | FramePart)[]): Buffer | undefined {
+  let frames = '';
+  for (const part of parts) {
+    const text = asciiOf(part);
+    if (text === undefined || text.length > MAX_MEDIUM) return undefined;
+    const { length } = text;
+    frames +=
+      length <= MAX_SHORT
+        ? String.fromCharCode(FINAL_TEXT, length)
+        : String.fromCharCode(FINAL_TEXT, MEDIUM, length >> 8, length & 0xff);
+    frames += text;
+  }
+  return Buffer.from(frames, 'latin1');
+}
+
+function asciiOf(part: string | FramePart): string | undefined {
+  if (Buffer.isBuffer(part)) return undefined;
+  const text = typeof part === 'string' ? part : typeof part.tail === 'string' ? part.head + part.tail : undefined;
+  return text?.length === bytesOf(part) ? text : undefined;
+}
+
+function anyFrames(parts: readonly (string | FramePart)[]): Buffer {
   let total = 0;
-  const sizes = parts.map((part) => {
-    const bytes = typeof part === 'string' ? Buffer.byteLength(part) : part.length;
-    total += typeof part === 'string' ? headerBytes(bytes) + bytes : bytes;
-    return bytes;
-  });
+  for (const part of parts) {
+    const bytes = bytesOf(part);
+    total += Buffer.isBuffer(part) ? bytes : headerBytes(bytes) + bytes;
+  }
   const frames = Buffer.allocUnsafe(total);
   let at = 0;
-  for (const [index, part] of parts.entries()) {
-    if (typeof part !== 'string') at += part.copy(frames, at);
-    else {
-      at = writeHeader(frames, at, FINAL_TEXT, sizes[index] ?? 0);
-      at += frames.write(part, at);
-    }
+  for (const part of parts) {
+    if (Buffer.isBuffer(part)) at += part.copy(frames, at);
+    else at = writePayload(frames, writeHeader(frames, at, FINAL_TEXT, bytesOf(part)), part);
   }
   return frames;
+}
+
+function bytesOf(part: string | FramePart): number {
+  if (typeof part === 'string') return Buffer.byteLength(part);
+  return Buffer.isBuffer(part) ? part.length : part.bytes;
+}
+
+/** @returns where it ends */
+function writePayload(target: Buffer, at: number, text: string | FrameText): number {
+  if (typeof text === 'string') return at + target.write(text, at);
+  const { head, tail } = text;
+  const tailAt = at + target.write(head, at);
+  return tailAt + (typeof tail === 'string' ? target.write(tail, tailAt) : tail.copy(target, tailAt));
 }
 
 /** @param compressAboveBytes payloads that are longer may be compressed; 0: none are */
 export function frameEncoder(compressAboveBytes: number): FrameEncoder {
   return {
-    plain(head, tail) {
-      const bytes = head.length + tail.length;
-      const frame = emptyFrame(FINAL_TEXT, bytes);
-      const start = frame.length - bytes;
-      frame.write(head, start, 'latin1');
-      tail.copy(frame, start + head.length);
-      return frame;
-    },
-    compressed(head, tail) {
-      const bytes = head.length + tail.length;
+    plain: (text) => joinedFrames([text]),
+    compressed(text) {
+      const { bytes } = text;
       if (compressAboveBytes === 0 || bytes <= compressAboveBytes) return undefined;
-      const deflated = deflateRawSync(Buffer.concat([Buffer.from(head, 'latin1'), tail], bytes), FLUSHED);
+      const deflated = deflateRawSync(payloadOf(text), FLUSHED);
       const payload = deflated.subarray(0, -FLUSH_MARK_BYTES);
       if (payload.length >= bytes) return undefined;
-      const frame = emptyFrame(FINAL_COMPRESSED_TEXT, payload.length);
-      payload.copy(frame, frame.length - payload.length);
+      const frame = Buffer.allocUnsafe(headerBytes(payload.length) + payload.length);
+      payload.copy(frame, writeHeader(frame, 0, FINAL_COMPRESSED_TEXT, payload.length));
       return frame;
     },
+    joined: joinedFrames,
   };
+}
+
+function payloadOf({ head, tail }: FrameText): Buffer {
+  return typeof tail === 'string' ? Buffer.from(head + tail) : Buffer.concat([Buffer.from(head), tail]);
 }

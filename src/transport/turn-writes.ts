@@ -31,17 +31,12 @@ export class TurnWrites {
     const parts = this.#gathered.get(writer);
     if (parts === undefined) return;
     this.#gathered.delete(writer);
-    write(writer, parts);
+    writer.writeNow(joinedFrames(parts));
   }
 
   #end(): void {
     const gathered = this.#gathered;
     this.#gathered = new Map();
-    for (const [writer, parts] of gathered) write(writer, parts);
+    for (const [writer, parts] of gathered) writer.writeNow(joinedFrames(parts));
   }
-}
-
-function write(writer: TurnWriter, parts: readonly (string | Buffer)[]): void {
-  const [first] = parts;
-  writer.writeNow(parts.length === 1 && first instanceof Buffer ? first : joinedFrames(parts));
 }

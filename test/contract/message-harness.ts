@@ -42,7 +42,7 @@ export const item = (text: string, extra: Partial<MessageItem> = {}): MessageIte
 export const filler = (bytes: number): MessageItem => ({ tail: 'x'.repeat(bytes), ephemeral: false });
 
 /** `offset text`, of messages that `item` made. */
-export const textsOf = (messages: readonly { offset: number; tail: Buffer }[]): string[] =>
+export const textsOf = (messages: readonly { offset: number; tail: string | Buffer }[]): string[] =>
   messages.map(({ offset, tail }) => `${offset} ${tail.toString().slice(9, -2)}`);
 
 export const resultsOf = ({ results }: AppendOutcome): string[] =>

@@ -111,7 +111,7 @@ class System {
   }
 }
 
-const textOf = ({ offset, tail }: { offset: number; tail: Buffer }) => `${offset} ${tail.toString()}`;
+const textOf = ({ offset, tail }: { offset: number; tail: string | Buffer }) => `${offset} ${tail.toString()}`;
 
 let harnesses: MessageHarness[] = [];
 

@@ -16,7 +16,7 @@ import { MemoryMessageStore } from '../../src/store/memory/message-store.js';
 import { MemoryOwnershipStore } from '../../src/store/memory/ownership-store.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { quietSessions, silent } from '../support/silent.js';
-import { FakeSubscriber, TIMINGS, testTokens } from './domain-harness.js';
+import { FakeSubscriber, LINES, TIMINGS, testTokens } from './domain-harness.js';
 
 export const away = () => new HoldfastError('application_unavailable', 'away');
 
@@ -111,7 +111,7 @@ export function startConversation(options: { settings?: Partial<SessionSettings>
       sweep: async () => ({ ended: 0, more: false }),
     },
     application,
-    frames: { plain: (head, tail) => Buffer.concat([Buffer.from(head), tail]), compressed: () => undefined },
+    frames: LINES,
     lagBytes: 1_000_000,
     bus,
     lock,

@@ -27,9 +27,19 @@ const COMPRESSED = /^compressed/;
 
 /** A frame is a line of text here. */
 export const LINES: FrameEncoder = {
-  plain: (head, tail) => Buffer.concat([Buffer.from(head), tail, Buffer.from('\n')]),
-  compressed: (head, tail) => Buffer.concat([Buffer.from(`compressed${head}`), tail, Buffer.from('\n')]),
+  plain: ({ head, tail }) => Buffer.from(`${head}${tail.toString()}\n`),
+  compressed: ({ head, tail }) => Buffer.from(`compressed${head}${tail.toString()}\n`),
+  joined: (parts) => Buffer.concat(parts.map((part) => (Buffer.isBuffer(part) ? part : LINES.plain(part)))),
 };
+
+type Send = Extract<ClientMessage, { type: 'send' }>;
+
+/** Sends a message. Resolves when it is acknowledged. */
+export function say(by: Pick<Sessions, 'send'>, subscriber: Subscriber, message: Send): Promise<void> {
+  return new Promise((resolve, reject) => {
+    by.send(subscriber, message, (error) => (error === undefined ? resolve() : reject(error)));
+  });
+}
 
 /** An application that is never asked. */
 export const NO_APPLICATION: Application = {

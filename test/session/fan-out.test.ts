@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { FanOut, MAX_WRITE_BYTES } from '../../src/session/fan-out.js';
+import { frameText } from '../../src/session/frame-encoder.js';
 import { FakeSubscriber, LINES } from './domain-harness.js';
 
 const LAG_BYTES = 1_000;
@@ -15,6 +16,7 @@ function start(lagBytes: number): void {
   lagging = [];
   delivered = 0;
   fanOut = new FanOut({
+    frames: LINES,
     lagBytes,
     onLagging: ({ principal }, at) => lagging.push([principal, at]),
     onDelivered: (count) => {
@@ -26,8 +28,8 @@ function start(lagBytes: number): void {
 beforeEach(() => start(LAG_BYTES));
 
 function push(bytes = 20): void {
-  const tail = Buffer.from(`"${'x'.repeat(bytes - 3)}"`);
-  fanOut.push({ plain: LINES.plain('', tail), compressed: LINES.compressed('', tail) }, ++offset);
+  const text = frameText('', `"${'x'.repeat(bytes - 3)}"`);
+  fanOut.push({ plain: LINES.plain(text), compressed: LINES.compressed(text) }, ++offset);
 }
 
 function add(principal: string, compresses = false): FakeSubscriber {
@@ -59,6 +61,15 @@ describe('fan-out', () => {
     expect(subscriber.writes.map(({ length }) => length)).toEqual([120_000, 80_000, MAX_WRITE_BYTES * 2, 20]);
   });
 
+  it('counts the bytes of texts that are not frames yet', async () => {
+    start(10 * MAX_WRITE_BYTES);
+    const subscriber = add('one');
+    const text = frameText('', JSON.stringify('é'.repeat(MAX_WRITE_BYTES / 4)));
+    for (let count = 0; count < 3; count++) fanOut.push({ plain: text, compressed: undefined }, ++offset);
+    await nextTurn();
+    expect(subscriber.writes).toHaveLength(3);
+  });
+
   it('writes no more at once than who is not behind may have unsent', async () => {
     const subscriber = add('one');
     for (let count = 0; count < 5; count++) push(LAG_BYTES / 2);
@@ -78,8 +89,7 @@ describe('fan-out', () => {
   it('gives the plain frame where compressing was not worth it', async () => {
     const compressed = add('compressed', true);
     push();
-    const plain = LINES.plain('', Buffer.from('1'));
-    fanOut.push({ plain, compressed: undefined }, ++offset);
+    fanOut.push({ plain: frameText('', '1'), compressed: undefined }, ++offset);
     await nextTurn();
     expect(compressed.writes).toHaveLength(1);
     expect(compressed.writes.toString().match(/compressed/g)).toHaveLength(1);

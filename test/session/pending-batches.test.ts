@@ -7,6 +7,7 @@ function batch(offset: number, count = 1, bytes = 10): MessageBatch {
     offset: offset + index,
     ephemeral: false,
     tail: Buffer.alloc(bytes),
+    bytes,
   }));
   return { kind: 'messages', sessionId: 'doc:1', epoch: '1', atMs: 0, messages };
 }

@@ -67,12 +67,12 @@ test('a batch is read without decoding its messages, whatever they contain', () 
     epoch: '1795234800000123',
     atMs: 1000,
     messages: [
-      { offset: 41, ephemeral: false, tail: Buffer.from('a\tü\n1') },
-      { offset: 41, ephemeral: true, tail: Buffer.alloc(0) },
-      { offset: 42, ephemeral: false, tail: Buffer.from('🦔') },
+      { offset: 41, ephemeral: false, tail: Buffer.from('a\tü\n1'), bytes: 6 },
+      { offset: 41, ephemeral: true, tail: Buffer.alloc(0), bytes: 0 },
+      { offset: 42, ephemeral: false, tail: Buffer.from('🦔'), bytes: 4 },
     ],
   });
-  const last = batch.messages[2]?.tail;
+  const last = batch.messages[2]?.tail as Buffer;
   expect(last?.buffer).toBe(payload.buffer);
   expect(last?.byteOffset).toBe(payload.byteOffset + payload.indexOf('🦔'));
 });

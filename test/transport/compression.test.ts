@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { expect, it } from 'vitest';
+import { frameText } from '../../src/session/frame-encoder.js';
 import { frameEncoder } from '../../src/transport/frame.js';
 import { connected, LIMITS, rawSocket, startGateway, until, upgradeHead } from './gateway.js';
 
 const HEAD = '{"type":"message","session_id":"s","offset":1,"at":1';
-const tailOf = (text: string) => Buffer.from(`,"data":${JSON.stringify(text)}}`);
+const textOf = (data: string) => frameText(HEAD, Buffer.from(`,"data":${JSON.stringify(data)}}`));
 const { plain, compressed } = frameEncoder(100);
 
 /** A gateway that compresses, and a subscriber for each session of its connections. */
@@ -30,11 +31,11 @@ it('is for those who negotiate it; the others get the same message as it is', as
   expect([able.subscriber.compresses, unable.subscriber.compresses]).toEqual([true, false]);
   // Each compressed frame stands alone: no context is taken over from the one before.
   for (const text of ['über '.repeat(1000), 'über '.repeat(20_000)]) {
-    const small = compressed(HEAD, tailOf(text));
+    const small = compressed(textOf(text));
     expect(small?.length).toBeLessThan(text.length / 10);
-    able.subscriber.sendFrames(Buffer.concat([small ?? Buffer.alloc(0), plain(HEAD, tailOf('short'))]));
+    able.subscriber.sendFrames(Buffer.concat([small ?? Buffer.alloc(0), plain(textOf('short'))]));
     able.subscriber.send({ type: 'pong' });
-    unable.subscriber.sendFrames(plain(HEAD, tailOf(text)));
+    unable.subscriber.sendFrames(plain(textOf(text)));
     expect(await able.client.next()).toMatchObject({ type: 'message', data: text });
     expect(await able.client.next()).toMatchObject({ type: 'message', data: 'short' });
     expect(await able.client.next()).toEqual({ type: 'pong' });

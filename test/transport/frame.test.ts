@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { PassThrough, type Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import * as ws from 'ws';
+import { frameText } from '../../src/session/frame-encoder.js';
 import { frameEncoder, textFrame } from '../../src/transport/frame.js';
 
 // Not in the types of ws.
@@ -29,19 +30,30 @@ it.each(LENGTHS)('a frame of %i bytes is what ws reads', async (length) => {
 describe('a message', () => {
   it.each(LENGTHS)('with a tail of %i bytes is one frame', async (length) => {
     const { plain } = frameEncoder(0);
-    const tail = 'ü'.repeat(length / 2);
-    for (const head of ['', '{"offset":1', 'x'.repeat(126)]) {
-      expect(await read(plain(head, Buffer.from(tail)))).toBe(head + tail);
+    for (const tail of ['x'.repeat(length), 'ü'.repeat(length / 2), `${'x'.repeat(length)}🦔`]) {
+      for (const head of ['', '{"offset":1', 'x'.repeat(126)]) {
+        expect(await read(plain(frameText(head, tail)))).toBe(head + tail);
+        expect(await read(plain(frameText(head, Buffer.from(tail))))).toBe(head + tail);
+      }
     }
   });
 
+  it('is written behind others as it is alone', () => {
+    const { plain, joined } = frameEncoder(0);
+    const texts = ['a', 'ü', 'x'.repeat(200), '🦔'.repeat(20_000)].map((tail) => frameText('{"offset":1', tail));
+    const frames = Buffer.concat(texts.map(plain));
+    expect(joined(texts).equals(frames)).toBe(true);
+    expect(joined(texts.map((text, index) => (index % 2 === 0 ? text : plain(text)))).equals(frames)).toBe(true);
+    expect(joined([frames])).toBe(frames);
+  });
+
   it('is compressed only where that is on, above the size, and shorter', () => {
-    const tail = Buffer.alloc(200, 'abc');
-    expect(frameEncoder(0).compressed('{', tail)).toBeUndefined();
-    expect(frameEncoder(201).compressed('{', tail)).toBeUndefined();
-    const frame = frameEncoder(200).compressed('{', tail);
+    const text = frameText('{', 'abc'.repeat(67).slice(1));
+    expect(frameEncoder(0).compressed(text)).toBeUndefined();
+    expect(frameEncoder(201).compressed(text)).toBeUndefined();
+    const frame = frameEncoder(200).compressed(text);
     expect(frame?.[0]).toBe(0xc1);
     expect(frame?.length).toBeLessThan(50);
-    expect(frameEncoder(1).compressed('{', Buffer.from('}'))).toBeUndefined();
+    expect(frameEncoder(1).compressed(frameText('{', '}'))).toBeUndefined();
   });
 });

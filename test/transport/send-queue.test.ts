@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { frameText } from '../../src/session/frame-encoder.js';
 import type { Subscriber } from '../../src/session/subscriber.js';
 import { frameEncoder, textFrame } from '../../src/transport/frame.js';
 import { type Client, clientFrame, connected, startGateway, until, upgradeHead } from './gateway.js';
@@ -34,7 +35,7 @@ describe('the send queue', () => {
     const { client, subscriber } = await subscribed(8 * MIB);
     for (let i = 0; i < 100; i += 1) {
       subscriber.send({ type: 'pong', id: `a${i}` });
-      subscriber.sendFrames(plain('{"type":"pong"', Buffer.from(`,"id":"b${i}"}`)));
+      subscriber.sendFrames(plain(frameText('{"type":"pong"', `,"id":"b${i}"}`)));
     }
     for (let i = 0; i < 100; i += 1) {
       expect(await client.next()).toMatchObject({ id: `a${i}` });

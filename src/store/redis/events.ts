@@ -68,7 +68,7 @@ function decodeMessages(sessionId: string, payload: Buffer): MessageBatch {
     const bytes = Number(field());
     const end = at + bytes;
     if (!(end <= payload.length)) throw new SyntaxError('a message batch is cut off');
-    messages.push({ offset, ephemeral, tail: payload.subarray(at, end) });
+    messages.push({ offset, ephemeral, tail: payload.subarray(at, end), bytes });
     at = end;
   }
   return { kind: 'messages', sessionId, epoch, atMs, messages };
