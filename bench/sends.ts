@@ -157,7 +157,9 @@ export async function sends(): Promise<void> {
         const ours = await rate(batch, async () => {
           const owner = free.pop() as Owner;
           const message = { type: 'send', session_id: owner.sessionId, data: DATA } as const;
-          await Promise.all(Array.from({ length: batch }, () => sessions.send(owner, message)));
+          const send = (resolve: () => void, reject: (error: unknown) => void) =>
+            sessions.send(owner, message, (error) => (error === undefined ? resolve() : reject(error)));
+          await Promise.all(Array.from({ length: batch }, () => new Promise<void>(send)));
           free.push(owner);
         });
         if (acknowledgements(owners) - acknowledged !== REQUESTS * batch) throw new Error('not all were acknowledged');

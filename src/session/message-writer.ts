@@ -1,6 +1,13 @@
 import type { Clock } from '../lib/clock.js';
 import { HoldfastError } from '../protocol/errors.js';
-import type { AppendRequest, ItemResult, MessageItem, MessageStore, Retention } from './message-ports.js';
+import type {
+  AppendOutcome,
+  AppendRequest,
+  ItemResult,
+  MessageItem,
+  MessageStore,
+  Retention,
+} from './message-ports.js';
 
 /** Of one request to the store. */
 const MAX_ITEMS = 128;
@@ -28,16 +35,20 @@ export interface MessageWriterOptions {
   retentionOf: (sessionId: string) => Retention;
 }
 
-interface Waiting {
-  item: MessageItem;
-  bytes: number;
-  resolve: (written: Written) => void;
-  reject: (error: unknown) => void;
+/** A message to be written, which is told once what became of it. Neither callback may throw. */
+export interface Entry {
+  readonly item: MessageItem;
+  /** The tail's, UTF-8. */
+  readonly bytes: number;
+  /** @param epoch the stream's */
+  written(result: ItemResult, epoch: string): void;
+  /** With what `append` throws. */
+  failed(error: unknown): void;
 }
 
 /** What waits, oldest first, what is under way included. */
 interface Queue {
-  waiting: Waiting[];
+  waiting: Entry[];
   bytes: number;
 }
 
@@ -63,7 +74,17 @@ export class MessageWriter {
    * message was stored
    */
   append(sessionId: string, item: MessageItem, bytes: number): Promise<Written> {
-    const queue = this.#queues.get(sessionId) ?? { waiting: [], bytes: 0 };
+    return new Promise((resolve, failed) => {
+      const written = (result: ItemResult, epoch: string) => resolve({ item: result, epoch });
+      this.add(sessionId, { item, bytes, written, failed });
+    });
+  }
+
+  /** As `append`, where there are so many messages that a promise for each counts. */
+  add(sessionId: string, entry: Entry): void {
+    const { bytes } = entry;
+    const known = this.#queues.get(sessionId);
+    const queue = known ?? { waiting: [], bytes: 0 };
     const isFull =
       queue.waiting.length >= MAX_SESSION_ITEMS ||
       queue.bytes + bytes > MAX_SESSION_BYTES ||
@@ -71,41 +92,44 @@ export class MessageWriter {
       this.#bytes + bytes > MAX_NODE_BYTES;
     if (isFull) {
       const details = { retryAfterMs: FULL_RETRY_MS };
-      return Promise.reject(new HoldfastError('rate_limited', 'too many messages wait to be stored', details));
+      entry.failed(new HoldfastError('rate_limited', 'too many messages wait to be stored', details));
+      return;
     }
-    return new Promise((resolve, reject) => {
-      queue.waiting.push({ item, bytes, resolve, reject });
-      queue.bytes += bytes;
-      this.#items++;
-      this.#bytes += bytes;
-      if (this.#queues.has(sessionId)) return;
-      this.#queues.set(sessionId, queue);
-      // Later in this turn: what was read with the first message goes with it.
-      queueMicrotask(() => void this.#run(sessionId, queue));
-    });
+    queue.waiting.push(entry);
+    queue.bytes += bytes;
+    this.#items++;
+    this.#bytes += bytes;
+    if (queue === known) return;
+    this.#queues.set(sessionId, queue);
+    // Later in this turn: what was read with the first message goes with it.
+    queueMicrotask(() => void this.#run(sessionId, queue));
   }
 
   async #run(sessionId: string, queue: Queue): Promise<void> {
     while (queue.waiting.length > 0) {
       const batch = nextBatch(queue.waiting);
+      let outcome: AppendOutcome;
       try {
-        const { epoch, results } = await this.#request(sessionId, batch);
-        this.#remove(queue, batch.length);
-        for (const [index, { resolve, reject }] of batch.entries()) {
-          const item = results[index];
-          if (item === undefined) reject(unavailable());
-          else resolve({ item, epoch });
-        }
+        outcome = await this.#request(sessionId, batch);
       } catch (error) {
         // Whatever waits has waited for the same store; it has no reason to wait as long again.
-        for (const { reject } of this.#remove(queue, queue.waiting.length)) reject(error);
+        for (const entry of this.#remove(queue, queue.waiting.length)) entry.failed(error);
+        continue;
+      }
+      const { epoch, results } = outcome;
+      this.#remove(queue, batch.length);
+      let index = 0;
+      for (const entry of batch) {
+        const result = results[index++];
+        if (result === undefined) entry.failed(unavailable());
+        else entry.written(result, epoch);
       }
     }
     this.#queues.delete(sessionId);
   }
 
   /** Until it is known what became of it, the same request again. */
-  async #request(sessionId: string, batch: readonly Waiting[]) {
+  async #request(sessionId: string, batch: readonly Entry[]): Promise<AppendOutcome> {
     const { messages, clock, writerId, retentionOf } = this.#options;
     const request: AppendRequest = {
       sessionId,
@@ -126,7 +150,7 @@ export class MessageWriter {
     }
   }
 
-  #remove(queue: Queue, count: number): Waiting[] {
+  #remove(queue: Queue, count: number): Entry[] {
     const removed = queue.waiting.splice(0, count);
     this.#items -= removed.length;
     for (const { bytes } of removed) {
@@ -138,7 +162,7 @@ export class MessageWriter {
 }
 
 /** As many as one request takes, and one in any case. */
-function nextBatch(waiting: readonly Waiting[]): Waiting[] {
+function nextBatch(waiting: readonly Entry[]): Entry[] {
   let count = 0;
   let bytes = 0;
   for (const next of waiting.slice(0, MAX_ITEMS)) {

@@ -7,6 +7,7 @@ import { Conversation } from './conversation.js';
 import { HandedOver } from './handover.js';
 import type { HistoryRange } from './message-ports.js';
 import { OwnerChanges, type OwnerTarget } from './owner-changes.js';
+import type { Done } from './owner-sends.js';
 import type { LeaseRef, SessionEvent } from './ports.js';
 import { PresenceHere } from './presence-here.js';
 import { Reconciliation } from './reconciliation.js';
@@ -148,9 +149,9 @@ export class Sessions {
     return this.#node.departures.settled();
   }
 
-  /** Sends the acknowledgement itself. @throws HoldfastError as Conversation.send */
-  send(subscriber: Subscriber, message: Extract<ClientMessage, { type: 'send' }>): Promise<void> {
-    return this.#conversation.send(subscriber, message);
+  /** Sends the acknowledgement itself. @param done as of Conversation.send */
+  send(subscriber: Subscriber, message: Extract<ClientMessage, { type: 'send' }>, done: Done): void {
+    this.#conversation.send(subscriber, message, done);
   }
 
   /** Sends the acknowledgement itself. @throws HoldfastError as Conversation.signal */

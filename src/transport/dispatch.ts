@@ -1,10 +1,30 @@
 import type { ClientMessage } from '../protocol/messages.js';
 import type { Connection } from './connection.js';
-import type { Inbox } from './inbox.js';
+import { type Inbox, settle } from './inbox.js';
 import type { SessionsApi } from './sessions-api.js';
+
+type Message<T extends ClientMessage['type']> = Extract<ClientMessage, { type: T }>;
 
 /** Hands a checked message to the domain. A `ping` waits for nothing; sends and signals not for one another. */
 export function dispatch(message: ClientMessage, connection: Connection, inbox: Inbox, sessions: SessionsApi): void {
+  if (message.type === 'send') send(message, connection, inbox, sessions);
+  else if (message.type === 'signal') signal(message, connection, inbox, sessions);
+  else request(message, connection, inbox, sessions);
+}
+
+function send(message: Message<'send'>, connection: Connection, inbox: Inbox, sessions: SessionsApi): void {
+  inbox.enqueueShared(message.session_id, message.id, (done) => sessions.send(connection, message, done));
+}
+
+function signal(message: Message<'signal'>, connection: Connection, inbox: Inbox, sessions: SessionsApi): void {
+  inbox.enqueueShared(message.session_id, message.id, (done) => {
+    void settle(() => sessions.signal(connection, message), done);
+  });
+}
+
+type Request = Exclude<ClientMessage, { type: 'send' | 'signal' }>;
+
+function request(message: Request, connection: Connection, inbox: Inbox, sessions: SessionsApi): void {
   const { id } = message;
   const echo = id === undefined ? {} : { id };
   switch (message.type) {
@@ -21,12 +41,6 @@ export function dispatch(message: ClientMessage, connection: Connection, inbox: 
           await sessions.subscribe(connection, subscription, id);
         });
       }
-      return;
-    case 'send':
-      inbox.enqueueShared(message.session_id, id, () => sessions.send(connection, message));
-      return;
-    case 'signal':
-      inbox.enqueueShared(message.session_id, id, () => sessions.signal(connection, message));
       return;
     case 'unsubscribe':
       inbox.enqueue(message.session_id, id, async () => {

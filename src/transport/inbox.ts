@@ -25,9 +25,12 @@ export interface Echo {
   session_id?: string | undefined;
 }
 
+/** Handles a request and calls `done` once, with what it failed with, if it did. Must not throw. */
+type Work = (done: (error?: unknown) => void) => void;
+
 interface Request extends Echo {
   shared: boolean;
-  work: () => Promise<void>;
+  work: Work;
   bytes: number;
 }
 
@@ -75,14 +78,14 @@ export class Inbox {
    * wait. An error that `work` throws is sent as the answer.
    */
   enqueue(sessionId: string | undefined, id: string | undefined, work: () => Promise<void>): void {
-    this.#enqueue({ id, session_id: sessionId, shared: false, work, bytes: 0 });
+    this.#enqueue({ id, session_id: sessionId, shared: false, work: (done) => void settle(work, done), bytes: 0 });
   }
 
   /**
    * As `enqueue`, for the frame in hand, but it does not wait for earlier ones that came in this way. They are started in
    * their order.
    */
-  enqueueShared(sessionId: string, id: string | undefined, work: () => Promise<void>): void {
+  enqueueShared(sessionId: string, id: string | undefined, work: Work): void {
     this.#enqueue({ id, session_id: sessionId, shared: true, work, bytes: this.#frameBytes });
   }
 
@@ -131,7 +134,7 @@ export class Inbox {
     const known = this.#lines.get(sessionId);
     if (known !== undefined) return known;
     const line = new RequestLine<Request>(
-      (request) => void this.#perform(request, line),
+      (request) => this.#perform(request, line),
       () => this.#lines.delete(sessionId),
     );
     this.#lines.set(sessionId, line);
@@ -178,20 +181,35 @@ export class Inbox {
     this.fail(new HoldfastError('rate_limited', 'Too many frames', { retryAfterMs }), { id: message.id, session_id });
   }
 
-  async #perform(request: Request, line: RequestLine<Request>): Promise<void> {
-    try {
-      if (this.#connection.open) await request.work();
-    } catch (error) {
-      if (error instanceof HoldfastError) {
-        this.fail(error, request);
-        return;
-      }
-      this.#context.log.error({ error, connection: this.#connection.id }, 'request failed unexpectedly');
-      this.fail(new HoldfastError('internal', 'The node failed to handle this'), request);
-    } finally {
-      this.#pending -= 1;
-      this.#count(-request.bytes);
-      line.ended();
-    }
+  #perform(request: Request, line: RequestLine<Request>): void {
+    if (this.#connection.open) request.work((error) => this.#ended(request, line, error));
+    else this.#ended(request, line);
   }
+
+  #ended(request: Request, line: RequestLine<Request>, error?: unknown): void {
+    if (error !== undefined) this.#refuse(request, error);
+    this.#pending -= 1;
+    this.#count(-request.bytes);
+    line.ended();
+  }
+
+  #refuse(request: Request, error: unknown): void {
+    if (error instanceof HoldfastError) {
+      this.fail(error, request);
+      return;
+    }
+    this.#context.log.error({ error, connection: this.#connection.id }, 'request failed unexpectedly');
+    this.fail(new HoldfastError('internal', 'The node failed to handle this'), request);
+  }
+}
+
+/** For what is asked seldom enough to have a promise. */
+export async function settle(work: () => Promise<void>, done: (error?: unknown) => void): Promise<void> {
+  let failure: unknown;
+  try {
+    await work();
+  } catch (error) {
+    failure = error;
+  }
+  done(failure);
 }

@@ -22,8 +22,13 @@ export interface SessionsApi {
   /**
    * Sends the acknowledgement itself. What follows in the same turn keeps its order, so the caller need not wait for one
    * before the next; it must wait for all before it claims, releases or unsubscribes.
+   * @param done called once, at once or later, with what `signal` would reject with, or with nothing
    */
-  send(subscriber: Subscriber, message: Extract<ClientMessage, { type: 'send' }>): Promise<void>;
+  send(
+    subscriber: Subscriber,
+    message: Extract<ClientMessage, { type: 'send' }>,
+    done: (error?: unknown) => void,
+  ): void;
   /** Sends the acknowledgement itself. */
   signal(subscriber: Subscriber, message: Extract<ClientMessage, { type: 'signal' }>): Promise<void>;
   /** Publishes for the application. Those of one session keep their order. */

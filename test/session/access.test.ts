@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SessionSettings } from '../../src/session/session-node.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { away, connect, startConversation } from './conversation-harness.js';
+import { say } from './domain-harness.js';
 
 const S = 'doc:1';
 /** A node's own, however many answers there are. */
@@ -197,7 +198,7 @@ describe('rights that the application gives', () => {
     await conversation.signal(bob, { type: 'signal', session_id: S, data: 1 });
     expect(bob.of('signal_ack')).toHaveLength(1);
     const message = { type: 'send', session_id: S, data: 1 } as const;
-    await expect(conversation.send(bob, message)).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(say(conversation, bob, message)).rejects.toMatchObject({ code: 'forbidden' });
     expect(application.asked).toHaveLength(1);
   });
 });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { connect, FakeApplication } from './conversation-harness.js';
-import { startDomain } from './domain-harness.js';
+import { say, startDomain } from './domain-harness.js';
 
 const S = 'doc:1';
 
@@ -25,7 +25,7 @@ describe('a session whose rights the application gives', () => {
     await sessions.subscribe(bob, { session_id: S }, undefined);
     application.allow = [];
     await expect(sessions.subscribe(carol, { session_id: S }, undefined)).rejects.toMatchObject({ code: 'forbidden' });
-    await sessions.send(alice, { type: 'send', session_id: S, data: 'hi' });
+    await say(sessions, alice, { type: 'send', session_id: S, data: 'hi' });
     await expect(sessions.claim(bob, { session_id: S }, undefined)).rejects.toMatchObject({ code: 'forbidden' });
     await expect.poll(() => bob.of('message')).toMatchObject([{ offset: 1, data: 'hi' }]);
     expect([alice.last('subscribe_ack').owner, bob.last('subscribe_ack').owner]).toEqual([true, false]);
@@ -81,7 +81,7 @@ describe('a session whose rights the application gives', () => {
     await expect(sessions.subscribe(bob, { session_id: S }, undefined)).rejects.toThrow('away');
     expect(sessions.subscriptionCount(bob)).toBe(0);
     await expect.poll(() => application.asked.length, { timeout: 5_000 }).toBeGreaterThan(2);
-    await sessions.send(alice, { type: 'send', session_id: S, data: 1 });
+    await say(sessions, alice, { type: 'send', session_id: S, data: 1 });
     application.before = before;
     await sessions.subscribe(bob, { session_id: S }, undefined);
     expect(bob.last('subscribe_ack').state).toBe('owned');

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { HoldfastError } from '../../src/protocol/errors.js';
 import type { SessionSettings } from '../../src/session/session-node.js';
 import { FakeSubscriber, offsetsOf, rightsTo, SESSION, send, startTalk } from './conversation-harness.js';
+import { say } from './domain-harness.js';
 
 const S = SESSION;
 
@@ -16,8 +17,8 @@ describe('a message of the owner', () => {
   it('is stored, and acknowledged with its offset and the owner epoch', async () => {
     const { conversation, own, stored, counted, alice } = start();
     const { view } = await own(alice, S);
-    await conversation.send(alice, send({ text: 'hi' }, { id: '7' }));
-    await conversation.send(alice, { type: 'send', session_id: S, bytes: 'AAE=' });
+    await say(conversation, alice, send({ text: 'hi' }, { id: '7' }));
+    await say(conversation, alice, { type: 'send', session_id: S, bytes: 'AAE=' });
     expect(alice.of('send_ack')).toEqual([
       { type: 'send_ack', id: '7', session_id: S, offset: 1, owner_epoch: view.epoch },
       { type: 'send_ack', session_id: S, offset: 2, owner_epoch: view.epoch },
@@ -32,14 +33,14 @@ describe('a message of the owner', () => {
   it('does not tell who sent it where principals are not shown', async () => {
     const { conversation, own, stored, alice } = start({ exposePrincipals: false });
     await own(alice, S);
-    await conversation.send(alice, send(1));
+    await say(conversation, alice, send(1));
     expect(await stored(S)).not.toContainEqual(expect.objectContaining({ principal: 'alice' }));
   });
 
   it('keeps the order in which it was sent, in one request', async () => {
     const { conversation, own, stored, appends, alice } = start();
     await own(alice, S);
-    const all = Array.from({ length: 50 }, (_, index) => conversation.send(alice, send(index)));
+    const all = Array.from({ length: 50 }, (_, index) => say(conversation, alice, send(index)));
     await Promise.all(all);
     expect((await stored(S)).map((message) => 'data' in message && message.data)).toEqual([...all.keys()]);
     expect(offsetsOf(alice)).toEqual(Array.from(all.keys(), (index) => index + 1));
@@ -48,12 +49,12 @@ describe('a message of the owner', () => {
 
   it('needs a subscription, the right, and ownership', async () => {
     const { conversation, own, follow, counted, alice, bob } = start();
-    await expect(conversation.send(alice, send(1))).rejects.toMatchObject({ code: 'not_subscribed' });
+    await expect(say(conversation, alice, send(1))).rejects.toMatchObject({ code: 'not_subscribed' });
     await own(alice, S);
     await follow(bob, S);
-    await expect(conversation.send(bob, send(1))).rejects.toMatchObject({ code: 'not_owner' });
+    await expect(say(conversation, bob, send(1))).rejects.toMatchObject({ code: 'not_owner' });
     alice.rights = rightsTo('watch', 'own');
-    await expect(conversation.send(alice, send(1))).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(say(conversation, alice, send(1))).rejects.toMatchObject({ code: 'forbidden' });
     expect(counted).toEqual(['refused not_subscribed', 'refused not_owner', 'refused forbidden']);
   });
 
@@ -61,7 +62,7 @@ describe('a message of the owner', () => {
     const { conversation, own, clock, counted, alice, appends } = start();
     await own(alice, S);
     clock.advance(60_000);
-    await expect(conversation.send(alice, send(1))).rejects.toMatchObject({ code: 'ownership_unconfirmed' });
+    await expect(say(conversation, alice, send(1))).rejects.toMatchObject({ code: 'ownership_unconfirmed' });
     expect(counted).toEqual(['fenced lease', 'refused ownership_unconfirmed']);
     expect(appends).toEqual([]);
   });
@@ -78,7 +79,7 @@ describe('a message of the owner', () => {
       staysWatching: false,
     });
     expect(node.leases.of(S, alice)).toBeDefined();
-    await expect(conversation.send(alice, send(1))).rejects.toMatchObject({ code: 'not_owner' });
+    await expect(say(conversation, alice, send(1))).rejects.toMatchObject({ code: 'not_owner' });
     expect(counted).toEqual(['fenced store', 'refused not_owner']);
     expect(await stored(S)).toEqual([]);
   });
@@ -87,27 +88,29 @@ describe('a message of the owner', () => {
     const { conversation, own, stored, alice } = start({ maxMessageBytes: 100, exposePrincipals: false });
     const { view } = await own(alice, S);
     const room = 100 - `,"owner_epoch":${view.epoch},"data":""}`.length;
-    await conversation.send(alice, send('x'.repeat(room)));
-    await expect(conversation.send(alice, send('x'.repeat(room + 1)))).rejects.toMatchObject({
+    await say(conversation, alice, send('x'.repeat(room)));
+    await expect(say(conversation, alice, send('x'.repeat(room + 1)))).rejects.toMatchObject({
       code: 'message_too_large',
     });
-    await expect(conversation.send(alice, send('é'.repeat(room)))).rejects.toMatchObject({ code: 'message_too_large' });
+    await expect(say(conversation, alice, send('é'.repeat(room)))).rejects.toMatchObject({
+      code: 'message_too_large',
+    });
     expect(await stored(S)).toHaveLength(1);
   });
 
   it('is one of so many a second', async () => {
     const { conversation, own, stored, clock, alice } = start({ sendsPerSecond: 4 });
     await own(alice, S);
-    for (let sent = 0; sent < 4; sent++) await conversation.send(alice, send(sent));
+    for (let sent = 0; sent < 4; sent++) await say(conversation, alice, send(sent));
     const refused = { code: 'rate_limited', retryAfterMs: 250 };
-    await expect(conversation.send(alice, send('x'))).rejects.toMatchObject(refused);
+    await expect(say(conversation, alice, send('x'))).rejects.toMatchObject(refused);
     clock.advance(249);
-    await expect(conversation.send(alice, send('x'))).rejects.toMatchObject({ code: 'rate_limited', retryAfterMs: 1 });
+    await expect(say(conversation, alice, send('x'))).rejects.toMatchObject({ code: 'rate_limited', retryAfterMs: 1 });
     clock.advance(1);
-    await conversation.send(alice, send('y'));
+    await say(conversation, alice, send('y'));
     clock.advance(10_000);
-    for (let sent = 0; sent < 4; sent++) await conversation.send(alice, send(sent));
-    await expect(conversation.send(alice, send('x'))).rejects.toMatchObject(refused);
+    for (let sent = 0; sent < 4; sent++) await say(conversation, alice, send(sent));
+    await expect(say(conversation, alice, send('x'))).rejects.toMatchObject(refused);
     expect(await stored(S)).toHaveLength(9);
   });
 
@@ -121,12 +124,12 @@ describe('a message of the owner', () => {
     };
     for (let sent = 0; sent < 2; sent++) {
       await taken();
-      await conversation.send(alice, send(sent));
+      await say(conversation, alice, send(sent));
     }
     await taken();
-    await expect(conversation.send(alice, send('x'))).rejects.toMatchObject({ code: 'rate_limited' });
+    await expect(say(conversation, alice, send('x'))).rejects.toMatchObject({ code: 'rate_limited' });
     clock.advance(500);
-    await conversation.send(alice, send('y'));
+    await say(conversation, alice, send('y'));
     expect(await stored(S)).toHaveLength(3);
   });
 
@@ -134,34 +137,34 @@ describe('a message of the owner', () => {
     const { conversation, own, leave, stored, alice, bob, counted } = start();
     await own(alice, S);
     const message = send('once', { idempotency_key: 'k' });
-    await conversation.send(alice, message);
+    await say(conversation, alice, message);
     await leave(alice, S);
     await own(bob, S);
-    await conversation.send(bob, message);
+    await say(conversation, bob, message);
     await leave(bob, S);
     const again = new FakeSubscriber('alice');
     await own(again, S);
-    await conversation.send(again, message);
+    await say(conversation, again, message);
     expect(offsetsOf(again)).toEqual([1]);
     // Another principal's key is another key.
     expect(offsetsOf(bob)).toEqual([2]);
     expect(await stored(S)).toHaveLength(2);
     expect(counted).toEqual(['published owner 1', 'published owner 1']);
     const other = send('twice', { idempotency_key: 'k' });
-    await expect(conversation.send(again, other)).rejects.toMatchObject({ code: 'idempotency_conflict' });
+    await expect(say(conversation, again, other)).rejects.toMatchObject({ code: 'idempotency_conflict' });
   });
 
   it('is acknowledged as sent under the same key, also to who does not get the session back', async () => {
     const { conversation, own, follow, leave, stored, alice, bob, counted } = start();
     await own(alice, S);
-    await conversation.send(alice, send('once', { idempotency_key: 'k' }));
+    await say(conversation, alice, send('once', { idempotency_key: 'k' }));
     await leave(alice, S);
     await own(bob, S);
     const again = new FakeSubscriber('alice');
     await follow(again, S);
-    await conversation.send(again, send('once', { idempotency_key: 'k' }));
+    await say(conversation, again, send('once', { idempotency_key: 'k' }));
     expect(offsetsOf(again)).toEqual([1]);
-    const refused = (message: ReturnType<typeof send>) => expect(conversation.send(again, message)).rejects;
+    const refused = (message: ReturnType<typeof send>) => expect(say(conversation, again, message)).rejects;
     await refused(send('other', { idempotency_key: 'k' })).toMatchObject({ code: 'idempotency_conflict' });
     await refused(send('once', { idempotency_key: 'new' })).toMatchObject({ code: 'not_owner' });
     expect(await stored(S)).toHaveLength(1);
@@ -179,7 +182,7 @@ describe('a message of the owner', () => {
       seam.append = (again) => messages.append(again);
       throw new HoldfastError('store_unavailable', 'the answer was lost');
     };
-    await conversation.send(alice, send('once'));
+    await say(conversation, alice, send('once'));
     expect(offsetsOf(alice)).toEqual([1]);
     expect(await stored(S)).toHaveLength(1);
   });

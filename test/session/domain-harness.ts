@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { macKeys, parseSecrets } from '../../src/crypto/secrets.js';
 import { systemClock } from '../../src/lib/clock.js';
-import type { ServerMessage } from '../../src/protocol/messages.js';
+import type { ClientMessage, ServerMessage } from '../../src/protocol/messages.js';
 import type { Application } from '../../src/session/application.js';
 import type { FrameEncoder } from '../../src/session/frame-encoder.js';
 import type { Retention } from '../../src/session/message-ports.js';

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { HoldfastError } from '../../src/protocol/errors.js';
 import type { SessionSettings } from '../../src/session/session-node.js';
 import { away, offsetsOf, rightsTo, SESSION, send, startTalk } from './conversation-harness.js';
+import { say } from './domain-harness.js';
 
 const S = SESSION;
 
@@ -19,7 +20,7 @@ describe("the application's say in an owner's message", () => {
     const { conversation, own, application, stored, alice } = start(asks);
     const { view } = await own(alice, S);
     application.decide = ({ payload }) => ({ data: { seen: payload } });
-    await conversation.send(alice, send('hi'));
+    await say(conversation, alice, send('hi'));
     expect(await stored(S)).toMatchObject([{ principal: 'alice', data: { seen: { data: 'hi' } } }]);
     expect(application.messages).toEqual([
       {
@@ -42,7 +43,7 @@ describe("the application's say in an owner's message", () => {
       if ('data' in payload && payload.data === 'late') throw away();
       return payload;
     };
-    const sent = await Promise.allSettled(['bad', 'good', 'late'].map((data) => conversation.send(alice, send(data))));
+    const sent = await Promise.allSettled(['bad', 'good', 'late'].map((data) => say(conversation, alice, send(data))));
     expect(sent).toMatchObject([
       { reason: { code: 'message_rejected', message: 'rude' } },
       { status: 'fulfilled' },
@@ -62,7 +63,7 @@ describe("the application's say in an owner's message", () => {
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 5));
       underWay--;
     };
-    await Promise.all('abcdefgh'.split('').map((data) => conversation.send(alice, send(data))));
+    await Promise.all('abcdefgh'.split('').map((data) => say(conversation, alice, send(data))));
     expect((await stored(S)).map((message) => 'data' in message && message.data).join('')).toBe('abcdefgh');
     expect(most).toBe(1);
   });
@@ -72,9 +73,9 @@ describe("the application's say in an owner's message", () => {
     await own(alice, S);
     const decisions = ['first', 'second', 'third'];
     application.decide = () => ({ data: decisions.shift() });
-    await conversation.send(alice, send('x', { idempotency_key: 'k' }));
-    await conversation.send(alice, send('x', { idempotency_key: 'k' }));
-    await conversation.send(alice, send('x'));
+    await say(conversation, alice, send('x', { idempotency_key: 'k' }));
+    await say(conversation, alice, send('x', { idempotency_key: 'k' }));
+    await say(conversation, alice, send('x'));
     const [first, second, third] = application.messages.map(({ requestId }) => requestId);
     expect(first).toBe(second);
     expect(third).not.toBe(first);
@@ -92,10 +93,10 @@ describe("the application's say in an owner's message", () => {
       if (verdicts.get(requestId) !== 'nice') throw new HoldfastError('message_rejected', 'rude');
       return payload;
     };
-    await conversation.send(alice, send('nice', { idempotency_key: 'k' }));
+    await say(conversation, alice, send('nice', { idempotency_key: 'k' }));
     await messages.remove(S);
     clock.advance(1);
-    const rude = conversation.send(alice, send('rude', { idempotency_key: 'k' }));
+    const rude = say(conversation, alice, send('rude', { idempotency_key: 'k' }));
     await expect(rude).rejects.toMatchObject({ code: 'message_rejected' });
     expect(await stored(S)).toEqual([]);
   });
@@ -106,7 +107,7 @@ describe("the application's say in an owner's message", () => {
     application.before = async () => {
       alice.rights = rightsTo('watch', 'own');
     };
-    const sent = await Promise.allSettled([conversation.send(alice, send('a')), conversation.send(alice, send('b'))]);
+    const sent = await Promise.allSettled([say(conversation, alice, send('a')), say(conversation, alice, send('b'))]);
     expect(sent).toMatchObject([{ reason: { code: 'forbidden' } }, { reason: { code: 'forbidden' } }]);
     expect(application.messages).toHaveLength(1);
     expect(appends).toEqual([]);
@@ -116,7 +117,7 @@ describe("the application's say in an owner's message", () => {
     const { conversation, own, leave, application, stored, alice } = start(asks);
     await own(alice, S);
     application.before = () => leave(alice, S);
-    const sent = await Promise.allSettled([conversation.send(alice, send('a')), conversation.send(alice, send('b'))]);
+    const sent = await Promise.allSettled([say(conversation, alice, send('a')), say(conversation, alice, send('b'))]);
     expect(sent).toMatchObject([{ reason: { code: 'not_owner' } }, { reason: { code: 'not_owner' } }]);
     expect(application.messages).toHaveLength(1);
     expect(await stored(S)).toEqual([]);
@@ -126,7 +127,7 @@ describe("the application's say in an owner's message", () => {
     const { conversation, own, application, appends, clock, alice } = start(asks);
     await own(alice, S);
     application.before = async () => clock.advance(60_000);
-    await expect(conversation.send(alice, send('a'))).rejects.toMatchObject({ code: 'ownership_unconfirmed' });
+    await expect(say(conversation, alice, send('a'))).rejects.toMatchObject({ code: 'ownership_unconfirmed' });
     expect(appends).toEqual([]);
   });
 
@@ -134,7 +135,7 @@ describe("the application's say in an owner's message", () => {
     const { conversation, own, application, appends, alice } = start({ ...asks, maxMessageBytes: 200 });
     await own(alice, S);
     application.decide = () => ({ data: 'x'.repeat(200) });
-    await expect(conversation.send(alice, send('x'))).rejects.toMatchObject({ code: 'message_too_large' });
+    await expect(say(conversation, alice, send('x'))).rejects.toMatchObject({ code: 'message_too_large' });
     expect(appends).toEqual([]);
   });
 });

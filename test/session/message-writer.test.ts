@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { HoldfastError } from '../../src/protocol/errors.js';
 import type { AppendOutcome, AppendRequest, MessageItem } from '../../src/session/message-ports.js';
-import { MessageWriter, type Written } from '../../src/session/message-writer.js';
+import { type Entry, MessageWriter, type Written } from '../../src/session/message-writer.js';
 import { FakeClock } from '../support/fake-clock.js';
 
 const RETENTION = { maxCount: 10, maxBytes: 1_000, maxAgeMs: 1_000, whenFull: 'drop_oldest' } as const;
@@ -78,6 +78,43 @@ describe('a message writer', () => {
     await store.accept();
     const offsets = (await Promise.all([...first, ...next])).map(({ item }) => 'offset' in item && item.offset);
     expect(offsets).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it('takes more while it tells what became of the last ones', async () => {
+    const told: unknown[] = [];
+    const entry = (tail: string, then: () => void): Entry => ({
+      item: itemOf(tail),
+      bytes: 1,
+      written: (result, epoch) => {
+        told.push([tail, result, epoch]);
+        then();
+      },
+      failed: (error) => {
+        told.push([tail, error]);
+        then();
+      },
+    });
+    const nothing = () => {};
+    const later = () => writer.add('s', entry('c', nothing));
+    writer.add('s', entry('a', later));
+    writer.add('s', entry('b', nothing));
+    await turn();
+    await store.accept();
+    expect(store.requests.map(tailsOf)).toEqual([['a', 'b'], ['c']]);
+    const accepted = (offset: number) => ({ result: 'accepted', offset });
+    expect(told).toEqual([
+      ['a', accepted(1), 'e'],
+      ['b', accepted(2), 'e'],
+    ]);
+    const error = new Error('broken');
+    writer.add('s', entry('d', later));
+    await store.fail(error);
+    expect(told.slice(2)).toEqual([
+      ['c', error],
+      ['d', error],
+    ]);
+    await store.accept();
+    expect(told.slice(4)).toEqual([['c', accepted(3), 'e']]);
   });
 
   it('does not let one session wait for another', async () => {

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { OwnerChanges } from '../../src/session/owner-changes.js';
 import type { SessionSettings } from '../../src/session/session-node.js';
 import { SESSION, send, startTalk } from './conversation-harness.js';
+import { say } from './domain-harness.js';
 
 const S = SESSION;
 
@@ -55,7 +56,7 @@ describe('publishing', () => {
   it("does not take an owner's idempotency key for the application's", async () => {
     const { conversation, own, stored, alice } = start();
     await own(alice, S);
-    await conversation.send(alice, send('x', { idempotency_key: 'k' }));
+    await say(conversation, alice, send('x', { idempotency_key: 'k' }));
     await conversation.publish([{ session_id: S, data: 'x', idempotency_key: 'k' }]);
     expect(await stored(S)).toHaveLength(2);
   });
@@ -108,7 +109,7 @@ describe('a session', () => {
     expect(await stored(S)).toEqual([]);
     await node.hub.join(S);
     await own(alice, S);
-    await conversation.send(alice, send(1));
+    await say(conversation, alice, send(1));
     const seen: string[] = [];
     bus.onEvent(({ kind }) => seen.push(kind));
     await conversation.remove(S);

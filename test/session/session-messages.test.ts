@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Sessions } from '../../src/session/sessions.js';
-import { FakeSubscriber, startDomain } from './domain-harness.js';
+import { FakeSubscriber, say, startDomain } from './domain-harness.js';
 import { SID, startWatched } from './interleaving.js';
 
 let sessions: Sessions;
@@ -67,7 +67,7 @@ describe('the messages of a session', () => {
   });
 
   it('are sent by the owner, in order with its loss of the session', async () => {
-    await sessions.send(owner, { type: 'send', id: 's1', session_id: SID, data: 'mine' });
+    await say(sessions, owner, { type: 'send', id: 's1', session_id: SID, data: 'mine' });
     const { owner_epoch } = owner.last('subscribe_ack');
     expect(owner.last('send_ack')).toEqual({ type: 'send_ack', id: 's1', session_id: SID, offset: 1, owner_epoch });
     await seen(watcher, ['mine']);

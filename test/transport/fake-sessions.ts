@@ -61,11 +61,14 @@ export class FakeSessions implements SessionsApi {
     await this.#handle('release', sessionId);
   }
 
-  async send(subscriber: Subscriber, message: Message<'send'>): Promise<void> {
+  send(subscriber: Subscriber, message: Message<'send'>, done: (error?: unknown) => void): void {
     this.sent.push(message);
-    await this.#handle('send', message.session_id);
-    const echo = message.id === undefined ? {} : { id: message.id };
-    subscriber.send({ type: 'send_ack', ...echo, session_id: message.session_id, offset: 1, owner_epoch: 1 });
+    const acknowledge = () => {
+      const echo = message.id === undefined ? {} : { id: message.id };
+      subscriber.send({ type: 'send_ack', ...echo, session_id: message.session_id, offset: 1, owner_epoch: 1 });
+      done();
+    };
+    this.#handle('send', message.session_id).then(acknowledge, done);
   }
 
   async signal(subscriber: Subscriber, message: Message<'signal'>): Promise<void> {
