@@ -88,9 +88,9 @@ export class OwnerSends {
     }
     const lease = confirmedLease(this.#node, subscriber, sessionId);
     const text = payloadText(message);
-    const outgoing = outgoingOf(lease, text, text, key, settings);
+    const outgoing = outgoingOf(lease, text, key, settings);
     if (settings.sendsPerSecond > 0) this.#takeQuota(sessionId, settings.sendsPerSecond);
-    return settings.asks.message ? this.#accepted(lease, message, text) : outgoing;
+    return settings.asks.message ? this.#accepted(lease, message, text, outgoing.item) : outgoing;
   }
 
   #takeQuota(sessionId: string, perSecond: number): void {
@@ -99,14 +99,16 @@ export class OwnerSends {
   }
 
   /** As the application wants it. */
-  async #accepted(lease: Lease, message: Send, text: string): Promise<Outgoing> {
+  async #accepted(lease: Lease, message: Send, text: string, sent: MessageItem): Promise<Outgoing> {
     const { sessionId, subscriber } = lease;
     const { idempotency_key: key } = message;
     // Of the payload too: whoever remembers an answer by it must not give that for a message that nobody has seen.
     const requestId =
       key === undefined ? crypto.randomUUID() : sha256('asked', sessionId, subscriber.principal, key, text);
-    const accepted = await this.#ask(lease, payloadOf(message), requestId);
-    return outgoingOf(lease, payloadText(accepted), text, key, this.#node.deps.settingsOf(sessionId));
+    const payload = payloadText(await this.#ask(lease, payloadOf(message), requestId));
+    const settings = this.#node.deps.settingsOf(sessionId);
+    const tail = tailOf(lease, payload, settings);
+    return { item: { ...sent, tail }, bytes: measured(tail, settings.maxMessageBytes), lease };
   }
 
   /** What the application makes of an owner's message. One question of a connection at a time, so that order is kept. */
@@ -189,21 +191,18 @@ function repeat(subscriber: Subscriber, message: Send, { maxMessageBytes }: Sess
   return { item, bytes: measured(tail, maxMessageBytes), lease: undefined };
 }
 
-/** @param sent the payload as it came, which is what a repeat is known by */
-function outgoingOf(
-  lease: Lease,
-  payload: string,
-  sent: string,
-  key: string | undefined,
-  { exposePrincipals, maxMessageBytes }: SessionSettings,
-): Outgoing {
+function outgoingOf(lease: Lease, payload: string, key: string | undefined, settings: SessionSettings): Outgoing {
   const { sessionId, subscriber, connectionId, epoch } = lease;
-  const principal = exposePrincipals ? subscriber.principal : undefined;
-  const tail = messageTail({ ownerEpoch: epoch, principal }, payload);
+  const tail = tailOf(lease, payload, settings);
   const item: MessageItem = { tail, ephemeral: false, owner: { connectionId, epoch } };
-  const idempotency = idempotencyOf(key, sent, 'send', sessionId, subscriber.principal);
+  const bytes = measured(tail, settings.maxMessageBytes);
+  const idempotency = idempotencyOf(key, payload, 'send', sessionId, subscriber.principal);
   if (idempotency !== undefined) item.idempotency = idempotency;
-  return { item, bytes: measured(tail, maxMessageBytes), lease };
+  return { item, bytes, lease };
+}
+
+function tailOf({ subscriber, epoch }: Lease, payload: string, { exposePrincipals }: SessionSettings): string {
+  return messageTail({ ownerEpoch: epoch, principal: exposePrincipals ? subscriber.principal : undefined }, payload);
 }
 
 function payloadOf(message: Payload): Payload {
