@@ -13,6 +13,8 @@ export interface SettingInfo {
   secret?: true;
   /** Text of several lines, which the environment may take from a file as it does secrets. */
   multiline?: true;
+  /** May hold a password, so that a file is a better place. */
+  fromFile?: true;
   /** Can only be written in a file. */
   fileOnly?: true;
   /** How the default is described where its value says nothing. */

@@ -36,6 +36,9 @@ export function bareSchema(name: SettingName) {
 }
 
 /** What the environment may also take from a file, which `…_FILE` names. */
-export const FILE_NAMES = SETTING_NAMES.filter((name) => infoOf(name).secret || infoOf(name).multiline);
+export const FILE_NAMES = SETTING_NAMES.filter((name) => {
+  const { secret, multiline, fromFile } = infoOf(name);
+  return secret || multiline || fromFile;
+});
 export const SECRET_NAMES = SETTING_NAMES.filter((name) => infoOf(name).secret);
 export const ENV_SETTINGS = SETTING_NAMES.filter((name) => !infoOf(name).fileOnly);

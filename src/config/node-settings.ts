@@ -35,8 +35,9 @@ export const nodeSettings = {
     .register(settingInfo, { help: 'least severe log lines that are written' }),
 
   redisUrl: parsed(`a Redis URL, such as ${REDIS_URL_FORMS[0]}`, parseRedisUrl).optional().register(settingInfo, {
-    help: 'Redis that the nodes share: redis://, redis+sentinel:// or redis+cluster://, rediss for TLS',
+    help: 'Redis that the nodes share: redis://, redis+sentinel:// or redis+cluster://, rediss for TLS (also HOLDFAST_REDIS_URL_FILE)',
     defaultText: 'memory, for a single node',
+    fromFile: true,
   }),
   redisPrefix: text(/^[A-Za-z0-9._-]{1,32}$/, '1 to 32 characters out of A-Z a-z 0-9 . _ -')
     .default('hf')

@@ -65,6 +65,11 @@ describe('values', () => {
     expect(load({ env }).sources.secret).toBe('env');
   });
 
+  it('of a Redis URL, which may have a password, come out of a file', () => {
+    const env = { HOLDFAST_REDIS_URL_FILE: fileOf('redis://:hush@redis.example\n') };
+    expect(load({ env }).config.redisUrl).toBe('redis://:hush@redis.example');
+  });
+
   it('of public keys come out of a file, or a variable in one line', () => {
     const env = { HOLDFAST_JWT_PUBLIC_KEY_FILE: fileOf(PUBLIC_PEM) };
     expect(load({ env }).config.jwtPublicKey).toBe(PUBLIC_PEM.trim());

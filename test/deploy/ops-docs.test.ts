@@ -1,16 +1,27 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { envName, flagName } from '../../src/config/names.js';
+import { CONFIG_ENV, envName, FILE_NAMES, flagName } from '../../src/config/names.js';
 import { SETTING_NAMES } from '../../src/config.js';
 
 const ROOT = join(import.meta.dirname, '../..');
-const DOCS = ['capacity', 'deploying', 'metrics', 'redis', 'runbook', 'upgrading'].map((name) => `docs/${name}.md`);
+const DOCS = ['capacity', 'containers', 'deploying', 'kubernetes', 'metrics', 'redis', 'runbook', 'upgrading'].map(
+  (name) => `docs/${name}.md`,
+);
 
 /** Of commands, and no settings. */
-const OTHER_FLAGS = new Set(['--max-rate', '--workers']);
-const FLAGS = new Set([...SETTING_NAMES.map(flagName), ...OTHER_FLAGS]);
-const VARIABLES = new Set(SETTING_NAMES.flatMap((name) => [envName(name), `${envName(name)}_FILE`]));
+const OTHER_FLAGS = '--admin-key --hook-secret --max-rate --ready --signing-key --workers'.split(' ');
+const FLAGS_OF_OTHERS = [
+  '--build-arg --cap-drop --env-file --force-recreate --no-deps --read-only --rm --security-opt --stop-timeout',
+  '--from-env-file',
+  '--rdb',
+].flatMap((flags) => flags.split(' '));
+const FLAGS = new Set([...SETTING_NAMES.map(flagName), ...OTHER_FLAGS, ...FLAGS_OF_OTHERS]);
+const VARIABLES = new Set([
+  CONFIG_ENV,
+  ...SETTING_NAMES.map(envName),
+  ...FILE_NAMES.map((name) => `${envName(name)}_FILE`),
+]);
 
 /** As Markdown renderers make the anchor of a heading. */
 function anchorOf(heading: string): string {
