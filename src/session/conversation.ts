@@ -79,11 +79,12 @@ export class Conversation {
     });
   }
 
-  /** Publishes one or more for the application. Never rejects: what becomes of each message is in its result. */
+  /** Publishes for the application. Never rejects: what becomes of each message is in its result. */
   publish(messages: readonly (NewMessage & { session_id: string })[]): Promise<PublishResult[]> {
     return new Promise((resolve) => {
       const results: PublishResult[] = [];
       let left = messages.length;
+      if (left === 0) resolve(results);
       for (const [index, message] of messages.entries()) {
         this.#publish(message, (result) => {
           results[index] = result;

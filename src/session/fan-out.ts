@@ -1,4 +1,4 @@
-import type { FrameEncoder, FramePart } from './frame-encoder.js';
+import { type FrameEncoder, type FramePart, MAX_HEADER_BYTES } from './frame-encoder.js';
 import type { Subscriber } from './subscriber.js';
 
 /** A message to be written. What is not worth compressing goes plain to those that take compressed frames, too. */
@@ -59,7 +59,8 @@ export class FanOut {
 
   /** @param offset the stream's, with this message */
   push(frame: LiveFrame, offset: number): void {
-    const bytes = Buffer.isBuffer(frame.plain) ? frame.plain.length : frame.plain.bytes;
+    const { plain } = frame;
+    const bytes = Buffer.isBuffer(plain) ? plain.length : plain.bytes + MAX_HEADER_BYTES;
     if (this.#waitingBytes + bytes > this.#maxBytes) this.flush();
     this.#offset = offset;
     this.#waiting.push(frame);

@@ -7,6 +7,9 @@ export interface FrameText {
   readonly bytes: number;
 }
 
+/** What a frame has before its payload, at most. */
+export const MAX_HEADER_BYTES = 10;
+
 /** A frame that is ready, or the payload of a plain one that is still to be made. */
 export type FramePart = FrameText | Buffer;
 

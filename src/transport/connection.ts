@@ -243,7 +243,7 @@ export class Connection implements Subscriber, WheelItem, TurnWriter {
     this.#context.telemetry.frameReceived();
     this.#credential?.registration.frame();
     this.#inbox ??= new Inbox(this, this.#context);
-    this.#inbox.receive(isBinary ? undefined : data.toString());
+    this.#inbox.receive(isBinary ? undefined : data.toString(), data.length);
   }
 
   failed(error: Error & { code?: string }): void {

@@ -53,10 +53,10 @@ export class Inbox {
     this.#bucket = new TokenBucket(context.limits.frames, context.clock.monotonicMs());
   }
 
-  /** @param text undefined for a binary frame */
-  receive(text: string | undefined): void {
+  /** @param text undefined for a binary frame @param bytes the frame's, UTF-8 */
+  receive(text: string | undefined, bytes: number): void {
     const decoded = text === undefined ? undefined : decodeFrame(text);
-    this.#frameBytes = text?.length ?? 0;
+    this.#frameBytes = bytes;
     const waitMs = this.#charge();
     if (!this.#connection.open) return;
     if (decoded === undefined) {

@@ -8,6 +8,8 @@ export class RequestLine<R extends { readonly shared: boolean }> {
   readonly #onIdle: () => void;
   #running = 0;
   #alone = false;
+  /** While requests are started, one that ends at once lets the next be started behind it, not within it. */
+  #starting = false;
 
   /**
    * @param start must not throw, and call `ended` when the request is done, which may be at once
@@ -28,16 +30,22 @@ export class RequestLine<R extends { readonly shared: boolean }> {
     this.#running -= 1;
     this.#alone = false;
     this.#startNext();
-    if (this.#running === 0 && this.#waiting.length === 0) this.#onIdle();
   }
 
   #startNext(): void {
-    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
-      if (this.#alone || (this.#running > 0 && !next.shared)) return;
+    if (this.#starting) return;
+    this.#starting = true;
+    for (let next = this.#waiting[0]; next !== undefined && this.#mayStart(next); next = this.#waiting[0]) {
       this.#waiting.shift();
       this.#running += 1;
       this.#alone = !next.shared;
       this.#start(next);
     }
+    this.#starting = false;
+    if (this.#running === 0 && this.#waiting.length === 0) this.#onIdle();
+  }
+
+  #mayStart({ shared }: R): boolean {
+    return !this.#alone && (this.#running === 0 || shared);
   }
 }

@@ -86,6 +86,15 @@ describe('fan-out', () => {
     expect(compressed.writes.toString().match(/compressed/g)).toHaveLength(2);
   });
 
+  it('counts what a frame has before its text', async () => {
+    const subscriber = add('one');
+    const text = frameText('', JSON.stringify('x'.repeat(LAG_BYTES / 10 - 2)));
+    for (let count = 0; count < 10; count++) fanOut.push({ plain: text, compressed: undefined }, ++offset);
+    await nextTurn();
+    expect(subscriber.writes.length).toBeGreaterThan(1);
+    for (const { length } of subscriber.writes) expect(length).toBeLessThanOrEqual(LAG_BYTES);
+  });
+
   it('gives the plain frame where compressing was not worth it', async () => {
     const compressed = add('compressed', true);
     push();

@@ -61,6 +61,10 @@ describe('publishing', () => {
     expect(await stored(S)).toHaveLength(2);
   });
 
+  it('has no results for no messages', async () => {
+    expect(await start().conversation.publish([])).toEqual([]);
+  });
+
   it('says that the history is full', async () => {
     const retention = { maxCount: 1, maxBytes: 1_000, maxAgeMs: 1_000, whenFull: 'refuse' } as const;
     const { conversation } = start({ retention });

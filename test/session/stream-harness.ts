@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TurnQueue } from '../../src/lib/turn-queue.js';
 import { HoldfastError } from '../../src/protocol/errors.js';
 import type { Position, Subscription } from '../../src/protocol/messages.js';
+import type { FrameEncoder } from '../../src/session/frame-encoder.js';
 import { append, newStream, readRange, type Stream, stateOf, truncate } from '../../src/session/history.js';
 import { LiveStream } from '../../src/session/live-stream.js';
 import type {
@@ -118,16 +119,17 @@ export class FragileStore implements MessageStore {
 export interface StreamOptions {
   retention?: Partial<Retention>;
   lagBytes?: number;
+  frames?: FrameEncoder;
   telemetry?: Partial<StreamContext['telemetry']>;
 }
 
 /** One session on one node, whose messages arrive when the test says so. */
-export function startStream({ retention, lagBytes = 65_536, telemetry }: StreamOptions = {}) {
+export function startStream({ retention, lagBytes = 65_536, frames = LINES, telemetry }: StreamOptions = {}) {
   const store = new FragileStore({ ...RETENTION, ...retention });
   const budget = { bytes: 0 };
   const stream = new LiveStream(SID, {
     messages: store,
-    frames: LINES,
+    frames,
     lagBytes,
     log: silent,
     telemetry: { ...quietSessions, ...telemetry },

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { PassThrough, type Writable } from 'node:stream';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as ws from 'ws';
-import { frameText } from '../../src/session/frame-encoder.js';
-import { frameEncoder, textFrame } from '../../src/transport/frame.js';
+import { type FramePart, frameText, MAX_HEADER_BYTES } from '../../src/session/frame-encoder.js';
+import { frameEncoder, joinedFrames, textFrame } from '../../src/transport/frame.js';
 
 // Not in the types of ws.
 const { Receiver } = ws as unknown as { Receiver: new (options: { isServer: boolean }) => Writable };
@@ -55,5 +56,54 @@ describe('a message', () => {
     expect(frame?.[0]).toBe(0xc1);
     expect(frame?.length).toBeLessThan(50);
     expect(frameEncoder(1).compressed(frameText('{', '}'))).toBeUndefined();
+  });
+});
+
+/** As RFC 6455 has it, from the bytes alone. */
+function expected(text: string): Buffer {
+  const payload = Buffer.from(text);
+  const header = Buffer.alloc(payload.length < 126 ? 2 : payload.length < 65_536 ? 4 : MAX_HEADER_BYTES, 0x81);
+  if (header.length === 2) header.writeUInt8(payload.length, 1);
+  else header.writeUInt8(header.length === 4 ? 126 : 127, 1);
+  if (header.length === 4) header.writeUInt16BE(payload.length, 2);
+  if (header.length === MAX_HEADER_BYTES) header.writeBigUInt64BE(BigInt(payload.length), 2);
+  return Buffer.concat([header, payload]);
+}
+
+describe('several parts', () => {
+  const odd = ['\0', '\x7f', '\x80', '\x81', 'é', '\xff', 'Ā', '\u2028', '\ufeff', '\ud800', '\udc00', '🦔'];
+  const length = fc.oneof(fc.nat(200), fc.constantFrom(123, 124, 125, 126, 127, 65_533, 65_534, 65_535, 65_536));
+  const text = fc
+    .tuple(length, fc.oneof({ weight: 3, arbitrary: fc.constant('') }, fc.constantFrom(...odd)), fc.boolean())
+    .map(([count, character, ahead]) => (ahead ? character + 'x'.repeat(count) : 'x'.repeat(count) + character));
+  const kind = fc.constantFrom('string', 'text', 'bytes', 'ready', 'split');
+
+  it('are the frames of each, whichever kind they are', () => {
+    const partOf = (whole: string, as: string): string | FramePart => {
+      if (as === 'string') return whole;
+      if (as === 'ready') return expected(whole);
+      if (as === 'text') return frameText('', whole);
+      if (as === 'bytes') return frameText('', Buffer.from(whole));
+      const headChars = /^[\0-\x7f]{0,100}/.exec(whole)?.[0].length ?? 0;
+      return frameText(whole.slice(0, headChars), whole.slice(headChars));
+    };
+    fc.assert(
+      fc.property(fc.array(fc.tuple(text, kind), { maxLength: 8 }), (parts) => {
+        const joined = joinedFrames(parts.map(([whole, as]) => partOf(whole, as)));
+        expect(joined.equals(Buffer.concat(parts.map(([whole]) => expected(whole))))).toBe(true);
+      }),
+      { numRuns: 500, seed: 1 },
+    );
+  });
+
+  it('are the same compressed, whether their tail is text or bytes', () => {
+    const { compressed } = frameEncoder(1);
+    fc.assert(
+      fc.property(text, (tail) => {
+        const frame = compressed(frameText('{"offset":1', tail));
+        expect(frame).toEqual(compressed(frameText('{"offset":1', Buffer.from(tail))));
+      }),
+      { numRuns: 100, seed: 1 },
+    );
   });
 });

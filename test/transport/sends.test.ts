@@ -109,6 +109,17 @@ describe('sends', () => {
     expect(await large.ask(send(4, text(900_000)))).toMatchObject({ type: 'send_ack', id: '4' });
   });
 
+  it('are measured as the bytes that came', async () => {
+    const { port, sessions } = await startGateway({ limits: { maxPayloadBytes: 2_000_000 } });
+    const gate = newGate();
+    sessions.gates.set('s', gate.promise);
+    const client = await connected(port);
+    for (const id of [1, 2]) client.send(send(id, { data: 'ü'.repeat(300_000) }));
+    expect(await client.next()).toMatchObject({ code: 'rate_limited', id: '2' });
+    gate.open();
+    expect(await answers(client, 1)).toEqual(['send_ack 1']);
+  });
+
   it('that wait are dropped when the connection closes', async () => {
     const { port, sessions, reports } = await startGateway();
     const client = await connected(port);
