@@ -62,7 +62,7 @@ export class Tab {
   async logIn(name: string): Promise<void> {
     await this.page.getByPlaceholder('A name').fill(name);
     await this.press('Log in');
-    await expect.poll(() => this.page.textContent('#login-label')).toBe(`Logged in as ${name}`);
+    await expect.poll(() => this.page.textContent('#login-label'), LONG).toBe(`Logged in as ${name}`);
   }
 
   async log(): Promise<string> {

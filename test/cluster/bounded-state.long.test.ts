@@ -23,7 +23,7 @@ const SAMPLE_EVERY_MS = 3_000;
 
 /** What a partition has once, however many sessions there are; the rest of the keys are of the whole gateway. */
 const OF_PARTITION = /\}:(?:deadlines|meta|idle|presence|outbox(?::dead|:lease)?|audit)$/;
-const OF_GATEWAY = /^[^{]+:(?:control|outbox:consumers|nodes)$/;
+const OF_GATEWAY = /^[^{]+:(?:control|outbox:consumers|nodes|\{[^}]+:nodes\}:reports)$/;
 /** What a session that is over leaves for a while: who owned it, and where its offsets go on. */
 const REMAINS = new Set(['owner', 'pos']);
 /** Of which session is to be looked at when. */

@@ -171,7 +171,7 @@ describe('an upstream provider that rejects replays, behind three nodes', () => 
     for (let i = 0; i < GRANTS; i += 50) {
       const logins = Array.from({ length: 50 }, (_, j) => granted(`user-${i + j}`));
       const answers = await Promise.all(logins.map(async (login, j) => ask(j % 3, await login)));
-      expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+      expect(answers.map(({ status, body }) => (status === 200 ? 'ok' : body.code))).toEqual(answers.map(() => 'ok'));
     }
     expect(provider.requests).toHaveLength(GRANTS);
     await eventually('no lock', async () => {
