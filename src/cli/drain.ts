@@ -1,7 +1,12 @@
 import { Command } from 'commander';
+import type { NodeState } from '../ops/ports.js';
 import { findNode, fleetCommand, follow, onInterrupt, say } from './fleet.js';
 
 const NODE = ['<node>', 'its id, as `holdfast nodes` lists it'] as const;
+
+function refusesUpgrades(state: NodeState): boolean {
+  return state === 'draining' || state === 'drained';
+}
 
 export function drainCommand(): Command {
   const command = new Command('drain')
@@ -13,7 +18,7 @@ export function drainCommand(): Command {
     onInterrupt(`${name} drains on; \`holdfast undrain ${name}\` stops it`);
     await follow(fleet, found, ({ state, connections }) => ({
       line: `${name}: ${state}, ${connections} connections left`,
-      heeded: state === 'draining' || state === 'drained',
+      heeded: refusesUpgrades(state),
       done: state === 'drained',
     }));
   });
@@ -25,9 +30,9 @@ export function undrainCommand(): Command {
     const found = await findNode(fleet, name);
     // Whatever it is said to do: it may be about to read that it is to drain.
     await fleet.tell({ kind: 'node_undrain', bootId: found.bootId });
-    if (found.state !== 'draining' && found.state !== 'drained') return say(`${name} is not drained`);
+    if (!refusesUpgrades(found.state)) return say(`${name} is not drained`);
     await follow(fleet, found, ({ state, connections }) => {
-      const heeded = state !== 'draining' && state !== 'drained';
+      const heeded = !refusesUpgrades(state);
       return { line: `${name}: ${state}, ${connections} connections`, heeded, done: heeded };
     });
   });

@@ -63,12 +63,36 @@ export function dismiss(connection: Drainable, reason: 'drain' | 'rebalance', ho
   return connection.leave(holdMs);
 }
 
+/** Dismisses connections, and knows how many of them are not gone yet. */
+class Dismissals {
+  readonly #reason: 'drain' | 'rebalance';
+  readonly #holdMs: number;
+  #leaving = 0;
+
+  constructor(reason: 'drain' | 'rebalance', holdMs: number) {
+    this.#reason = reason;
+    this.#holdMs = holdMs;
+  }
+
+  get leaving(): number {
+    return this.#leaving;
+  }
+
+  send(connection: Drainable): void {
+    this.#leaving += 1;
+    void dismiss(connection, this.#reason, this.#holdMs).then(() => {
+      this.#leaving -= 1;
+    });
+  }
+}
+
 /** Resolves when every connection is gone, or at the deadline. Upgrades must be refused before. */
 export async function drain(options: DrainOptions): Promise<DrainResult> {
   const { clock, connections, perSecond, spreadMs, deadlineMs, graceMs, log, signal } = options;
   const startedMs = clock.monotonicMs();
   const pace = new Pace(perSecond, startedMs);
   const holdMs = holdForMs(graceMs, spreadMs);
+  const dismissals = new Dismissals('drain', holdMs);
   const queue = [...connections()];
   const total = queue.length;
   log.info({ connections: total, per_second: Math.round(perSecond) }, 'drain started');
@@ -76,13 +100,6 @@ export async function drain(options: DrainOptions): Promise<DrainResult> {
   for (const connection of queue) connection.hint(0, spreadMs, 'drain');
 
   let next = 0;
-  let leaving = 0;
-  const send = (connection: Drainable) => {
-    leaving += 1;
-    void dismiss(connection, 'drain', holdMs).then(() => {
-      leaving -= 1;
-    });
-  };
   let loggedMs = 0;
   let elapsedMs = 0;
   while (connections().size > 0 && elapsedMs < deadlineMs && signal?.aborted !== true) {
@@ -95,11 +112,11 @@ export async function drain(options: DrainOptions): Promise<DrainResult> {
       // Those that have left by themselves take no turn, so that the drain ends earlier for them.
       if (connection?.open !== true) continue;
       if (elapsedMs >= deadlineMs * LAST_CALL) void connection.leave(holdMs);
-      else if (pace.take(startedMs + elapsedMs, leaving)) send(connection);
+      else if (pace.take(startedMs + elapsedMs, dismissals.leaving)) dismissals.send(connection);
       else break;
     }
     // Upgrades that were already under way when the drain began.
-    if (next === total) for (const late of connections()) if (late.open) send(late);
+    if (next === total) for (const late of connections()) if (late.open) dismissals.send(late);
     await options.sleep(Math.min(STEP_MS, deadlineMs - elapsedMs));
     elapsedMs = clock.monotonicMs() - startedMs;
   }
@@ -122,17 +139,9 @@ export interface ShedOptions extends LeaveOptions {
 export async function shed(options: ShedOptions): Promise<void> {
   const { clock, connections, count, graceMs, log, onProgress, perSecond, signal } = options;
   const pace = new Pace(perSecond, clock.monotonicMs());
-  const holdMs = holdForMs(graceMs);
+  const dismissals = new Dismissals('rebalance', holdForMs(graceMs));
   log.info({ connections: connections().size, shed: count, per_second: perSecond }, 'rebalance started');
   let told = 0;
-  let leaving = 0;
-  const send = (connection: Drainable) => {
-    told += 1;
-    leaving += 1;
-    void dismiss(connection, 'rebalance', holdMs).then(() => {
-      leaving -= 1;
-    });
-  };
   for (let exhausted = false; told < count && !exhausted && !signal.aborted; onProgress(count - told)) {
     await options.sleep(STEP_MS);
     const nowMs = clock.monotonicMs();
@@ -140,8 +149,9 @@ export async function shed(options: ShedOptions): Promise<void> {
     for (const connection of connections()) {
       if (!connection.open) continue;
       exhausted = false;
-      if (told === count || signal.aborted || !pace.take(nowMs, leaving)) break;
-      send(connection);
+      if (told === count || signal.aborted || !pace.take(nowMs, dismissals.leaving)) break;
+      told += 1;
+      dismissals.send(connection);
     }
   }
   log.info({ connections: connections().size, shed: told }, 'rebalance ended');
