@@ -145,6 +145,9 @@ test('no content, key or principal is in a log or a metric, and no hidden princi
   cluster().redis.pause();
   const late = say(second, watcher, broken);
   await new Promise((resolve) => setTimeout(resolve, 2_500));
+  // And on until every node has told of it, which it does of an outage that lasts.
+  const isTold = () => cluster().nodes.every(({ rawLog }) => rawLog.includes('store_unavailable'));
+  await expect.poll(isTold, { timeout: 20_000 }).toBe(true);
   cluster().redis.resume();
   await late.catch(() => {});
   await publish(cluster().node(0), session, { data: 'the last' });
