@@ -1,9 +1,9 @@
 /** An owner's `send` until its `send_ack`, 64 in flight, against the bare script calls that it makes. */
 import { Redis } from 'ioredis';
 import { systemClock } from '../src/lib/clock.js';
-import type { ServerMessage } from '../src/protocol/messages.js';
-import { messageTail, payloadText } from '../src/session/message-frame.js';
-import type { MessageItem } from '../src/session/message-ports.js';
+import type { SendRequest, ServerMessage } from '../src/protocol/messages.js';
+import { payloadText } from '../src/protocol/payload.js';
+import { messageTail } from '../src/session/message-frame.js';
 import type { SessionBus } from '../src/session/ports.js';
 import { ALL_RIGHTS } from '../src/session/rights.js';
 import { leaseMsOf, type SessionSettings } from '../src/session/session-node.js';
@@ -17,7 +17,9 @@ import { RedisOwnershipStore } from '../src/store/redis/ownership-store.js';
 import { timingsOf } from '../src/store.js';
 import { frameEncoder } from '../src/transport/frame.js';
 import { NO_APPLICATION, RETENTION, testTokens } from '../test/session/domain-harness.js';
+import { messageItem } from '../test/support/message-item.js';
 import { startPrivateRedis } from '../test/support/redis.js';
+import { sendRequest } from '../test/support/send-request.js';
 import { quietSessions, quietStore, silent } from '../test/support/silent.js';
 import { DATA } from './publishers.js';
 import { inParallel } from './raw-socket.js';
@@ -62,6 +64,7 @@ const DEAF: SessionBus = {
 class Owner implements Subscriber {
   readonly id: string;
   readonly sessionId: string;
+  readonly message: SendRequest;
   readonly principal = 'someone';
   readonly anonymous = false;
   readonly rights = ALL_RIGHTS;
@@ -74,6 +77,7 @@ class Owner implements Subscriber {
   constructor(index: number) {
     this.id = `c_${index}`;
     this.sessionId = `bench:${index}`;
+    this.message = sendRequest({ type: 'send', session_id: this.sessionId, data: DATA });
   }
 
   send(message: ServerMessage): void {
@@ -121,8 +125,8 @@ async function recorded(connection: RedisConnection, owners: readonly Owner[], b
   const store = new RedisMessageStore({ ...connection, commands } as unknown as RedisConnection, quietStore);
   for (let sequence = 1; sequence <= REQUESTS; sequence++) {
     const { id: connectionId, sessionId, epoch } = owners[sequence % SESSIONS] as Owner;
-    const tail = messageTail({ ownerEpoch: epoch }, payloadText({ data: DATA }));
-    const item: MessageItem = { tail, ephemeral: false, owner: { connectionId, epoch } };
+    const { tail, bytes } = messageTail({ ownerEpoch: epoch }, payloadText({ data: DATA }));
+    const item = messageItem(tail, { bytes, owner: { connectionId, epoch } });
     const items = Array.from({ length: batch }, () => item);
     await store.append({ sessionId, writerId, sequence, retention: RETENTION, items });
   }
@@ -156,9 +160,10 @@ export async function sends(): Promise<void> {
         const free = [...owners];
         const ours = await rate(batch, async () => {
           const owner = free.pop() as Owner;
-          const message = { type: 'send', session_id: owner.sessionId, data: DATA } as const;
-          const send = (resolve: () => void, reject: (error: unknown) => void) =>
-            sessions.send(owner, message, (error) => (error === undefined ? resolve() : reject(error)));
+          const send = (resolve: () => void, reject: (error: unknown) => void) => {
+            const done = (error?: unknown) => (error === undefined ? resolve() : reject(error));
+            sessions.send(owner, owner.message, { done });
+          };
           await Promise.all(Array.from({ length: batch }, () => new Promise<void>(send)));
           free.push(owner);
         });

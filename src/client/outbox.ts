@@ -91,7 +91,7 @@ export class Outbox {
       if (++underWay > this.#maxUnderWay) return;
       if (entry.requestId !== undefined) continue;
       entry.requestId = this.#link.nextRequestId();
-      if (this.#link.send({ ...entry.message, id: entry.requestId })) continue;
+      if (this.#link.send({ id: entry.requestId, ...entry.message })) continue;
       entry.fail(this.#error('message_too_large', 'larger than the gateway takes'));
     }
   }

@@ -159,7 +159,7 @@ export class Metrics {
   );
 
   /** What happens with every message since the last reading: a counter takes longer than all else that is done for it. */
-  #tally = { frames: 0, owner: 0, application: 0 };
+  #tally = { frames: 0, owner: 0, application: 0, delivered: 0 };
 
   get contentType(): string {
     return this.registry.contentType;
@@ -211,7 +211,7 @@ export class Metrics {
   }
 
   delivered(count: number): void {
-    this.#delivered.inc({ way: 'live' }, count);
+    this.#tally.delivered += count;
   }
 
   recovered(count: number): void {
@@ -328,10 +328,11 @@ export class Metrics {
   }
 
   #countTally(): void {
-    const { frames, owner, application } = this.#tally;
-    this.#tally = { frames: 0, owner: 0, application: 0 };
+    const { frames, owner, application, delivered } = this.#tally;
+    this.#tally = { frames: 0, owner: 0, application: 0, delivered: 0 };
     this.#frames.inc(frames);
     this.#published.inc({ source: 'owner' }, owner);
     this.#published.inc({ source: 'application' }, application);
+    this.#delivered.inc({ way: 'live' }, delivered);
   }
 }

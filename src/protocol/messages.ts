@@ -20,6 +20,13 @@ export interface Position {
 /** What a message carries: any JSON value as `data`, or base64 as `bytes`. */
 export type Payload = { data: unknown } | { bytes: string };
 
+/** A payload as the text of a frame ends with it: `,"data":…}` or `,"bytes":"…"}`. */
+export interface PayloadText {
+  text: string;
+  /** The text's, UTF-8, where they are known. */
+  bytes?: number;
+}
+
 /** One session to subscribe to. */
 export interface Subscription {
   session_id: string;
@@ -44,6 +51,18 @@ export type ClientMessage =
   /** `access_token`: the application's own JWT, which the node cannot renew itself. */
   | { type: 'renew_login'; id?: string; access_token?: string }
   | { type: 'ping'; id?: string };
+
+/** A checked `send`: its payload is passed on as text. */
+export interface SendRequest {
+  type: 'send';
+  id?: string;
+  session_id: string;
+  idempotency_key?: string;
+  payload: PayloadText;
+}
+
+/** What a node takes from a client. */
+export type ClientRequest = Exclude<ClientMessage, { type: 'send' }> | SendRequest;
 
 /** Why the owner of a session changed. */
 export type OwnershipReason =

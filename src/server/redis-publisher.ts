@@ -83,11 +83,11 @@ export function createRedisPublisher(options: RedisPublisherOptions): Publisher 
   async function write(sessionId: string, message: NewMessage): Promise<Published> {
     if (!isSessionId(sessionId)) refuse('session_id', SESSION_ID_RULE);
     const item = publicationOf(sessionId, message, payloadOf(message));
-    const bytes = Buffer.byteLength(item.tail);
-    if (bytes > maxMessageBytes) {
-      throw new HoldfastError('message_too_large', `A message has at most ${maxMessageBytes} bytes, not ${bytes}`);
+    if (item.bytes > maxMessageBytes) {
+      const rule = `A message has at most ${maxMessageBytes} bytes, not ${item.bytes}`;
+      throw new HoldfastError('message_too_large', rule);
     }
-    const { item: written, epoch } = await writer.append(sessionId, item, bytes);
+    const { item: written, epoch } = await writer.append(sessionId, item);
     if (!('offset' in written)) throw new HoldfastError(written.result, 'The session does not take the message');
     const isDuplicate = written.result === 'duplicate';
     return { session_id: sessionId, offset: written.offset, epoch, ...(isDuplicate && { duplicate: true }) };

@@ -1,19 +1,19 @@
 import { HoldfastError } from '../protocol/errors.js';
 import type { HistoryPage, NewMessage, PublishResult } from '../protocol/http.js';
-import type { ClientMessage, Payload } from '../protocol/messages.js';
+import type { ClientMessage, Payload, SendRequest } from '../protocol/messages.js';
+import { payloadText } from '../protocol/payload.js';
 import { callerOf } from './access.js';
-import { countRefusal, measured, refusalOf, requireRight } from './message-checks.js';
-import { payloadText, storedMessage } from './message-frame.js';
-import type { HistoryRange, ItemResult } from './message-ports.js';
-import { type Entry, MessageWriter } from './message-writer.js';
+import { countRefusal, requireRight, requireSize } from './message-checks.js';
+import { storedMessage } from './message-frame.js';
+import type { HistoryRange } from './message-ports.js';
+import { MessageWriter } from './message-writer.js';
 import { OwnerChanges } from './owner-changes.js';
-import { type Done, OwnerSends } from './owner-sends.js';
+import { OwnerSends, type Waiting } from './owner-sends.js';
 import type { SignalNotice } from './ports.js';
-import { publicationOf } from './publication.js';
+import { publish } from './publishing.js';
 import type { SessionNode } from './session-node.js';
 import type { Subscriber } from './subscriber.js';
 
-type Send = Extract<ClientMessage, { type: 'send' }>;
 type Signal = Extract<ClientMessage, { type: 'signal' }>;
 
 /** What is said in sessions: by their owners, by watchers to the owner, and by the application. */
@@ -32,12 +32,12 @@ export class Conversation {
 
   /**
    * Stores and publishes a message of the owner, and acknowledges it. Calls of one turn keep their order.
-   * @param done called with HoldfastError `not_subscribed`, `forbidden`, `not_owner`, `ownership_unconfirmed`,
+   * @param waiting told `done` with HoldfastError `not_subscribed`, `forbidden`, `not_owner`, `ownership_unconfirmed`,
    * `invalid_field`, `message_too_large`, `rate_limited`, `message_rejected`, `application_unavailable`,
    * `idempotency_conflict`, `history_full`, `store_unavailable`, or with nothing
    */
-  send(subscriber: Subscriber, message: Send, done: Done): void {
-    this.#ownerSends.send(subscriber, message, done);
+  send(subscriber: Subscriber, message: SendRequest, waiting: Waiting): void {
+    this.#ownerSends.send(subscriber, message, waiting);
   }
 
   /**
@@ -52,7 +52,7 @@ export class Conversation {
       if (asking !== undefined) await asking;
       const payload: Payload = 'bytes' in message ? { bytes: message.bytes } : { data: message.data };
       const { bus, application, telemetry, settingsOf } = this.#node.deps;
-      measured(payloadText(payload), settingsOf(sessionId).maxMessageBytes);
+      requireSize(Buffer.byteLength(payloadText(payload).text), settingsOf(sessionId).maxMessageBytes);
       const { id: connectionId, principal } = subscriber;
       await Promise.all([
         bus.publish({ kind: 'signal', sessionId, connectionId, principal, payload }),
@@ -81,18 +81,7 @@ export class Conversation {
 
   /** Publishes for the application. Never rejects: what becomes of each message is in its result. */
   publish(messages: readonly (NewMessage & { session_id: string })[]): Promise<PublishResult[]> {
-    return new Promise((resolve) => {
-      const results: PublishResult[] = [];
-      let left = messages.length;
-      if (left === 0) resolve(results);
-      for (const [index, message] of messages.entries()) {
-        this.#publish(message, (result) => {
-          results[index] = result;
-          left--;
-          if (left === 0) resolve(results);
-        });
-      }
-    });
+    return publish(this.#node, this.#writer, messages);
   }
 
   /** @param limit 1 to 1,000 @throws HoldfastError `store_unavailable` */
@@ -130,36 +119,5 @@ export class Conversation {
     });
     await changes.removeSubscriptions(sessionId, {});
     await this.#node.deps.messages.remove(sessionId);
-  }
-
-  #publish(message: NewMessage & { session_id: string }, tell: (result: PublishResult) => void): void {
-    const { session_id: sessionId } = message;
-    const failed = (error: unknown) => {
-      countRefusal(this.#node, error);
-      tell({ session_id: sessionId, error: this.#problem(error) });
-    };
-    const written = (result: ItemResult, epoch: string) => {
-      if (!('offset' in result)) return failed(refusalOf(result.result));
-      const published = { session_id: sessionId, offset: result.offset, epoch };
-      if (result.result === 'duplicate') return tell({ ...published, duplicate: true });
-      this.#node.deps.telemetry.published('application', 1);
-      tell(published);
-    };
-    let entry: Entry;
-    try {
-      const item = publicationOf(sessionId, message, message);
-      const bytes = measured(item.tail, this.#node.deps.settingsOf(sessionId).maxMessageBytes);
-      entry = { item, bytes, written, failed };
-    } catch (error) {
-      failed(error);
-      return;
-    }
-    this.#writer.add(sessionId, entry);
-  }
-
-  #problem(error: unknown) {
-    if (error instanceof HoldfastError) return { code: error.code, message: error.message, retryable: error.retryable };
-    this.#node.deps.log.error({ error }, 'message not published');
-    return { code: 'internal', message: 'internal error', retryable: true } as const;
   }
 }

@@ -1,12 +1,6 @@
 import { type FrameEncoder, type FramePart, MAX_HEADER_BYTES } from './frame-encoder.js';
 import type { Subscriber } from './subscriber.js';
 
-/** A message to be written. What is not worth compressing goes plain to those that take compressed frames, too. */
-export interface LiveFrame {
-  plain: FramePart;
-  compressed: Buffer | undefined;
-}
-
 /** Of one write: small enough that a slow consumer is noticed soon, and a busy turn of 200 small messages is one. */
 export const MAX_WRITE_BYTES = 131_072;
 
@@ -28,7 +22,9 @@ export class FanOut {
   /** Of one write: who is not behind has no more than twice `lagBytes` to take after it. */
   readonly #maxBytes: number;
   readonly #live = new Set<Subscriber>();
-  #waiting: LiveFrame[] = [];
+  #waiting: FramePart[] = [];
+  /** Of those that wait, by index. What is not worth it goes plain to those that take compressed frames, too. */
+  #compressed = new Map<number, Buffer>();
   #waitingBytes = 0;
   #scheduled = false;
   /** Of the messages taken, and of those of them that were written. */
@@ -58,12 +54,12 @@ export class FanOut {
   }
 
   /** @param offset the stream's, with this message */
-  push(frame: LiveFrame, offset: number): void {
-    const { plain } = frame;
+  push(plain: FramePart, compressed: Buffer | undefined, offset: number): void {
     const bytes = Buffer.isBuffer(plain) ? plain.length : plain.bytes + MAX_HEADER_BYTES;
     if (this.#waitingBytes + bytes > this.#maxBytes) this.flush();
     this.#offset = offset;
-    this.#waiting.push(frame);
+    if (compressed !== undefined) this.#compressed.set(this.#waiting.length, compressed);
+    this.#waiting.push(plain);
     this.#waitingBytes += bytes;
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -84,7 +80,9 @@ export class FanOut {
   flush(): void {
     if (this.#waiting.length === 0) return;
     const waiting = this.#waiting;
+    const compressible = this.#compressed;
     this.#waiting = [];
+    if (compressible.size > 0) this.#compressed = new Map();
     this.#waitingBytes = 0;
     const { frames, lagBytes, onLagging, onDelivered } = this.#options;
     let plain: Buffer | undefined;
@@ -97,10 +95,10 @@ export class FanOut {
         continue;
       }
       if (subscriber.compresses) {
-        compressed ??= frames.joined(waiting.map((frame) => frame.compressed ?? frame.plain));
+        compressed ??= frames.joined(waiting.map((frame, index) => compressible.get(index) ?? frame));
         subscriber.sendFrames(compressed);
       } else {
-        plain ??= frames.joined(waiting.map((frame) => frame.plain));
+        plain ??= frames.joined(waiting);
         subscriber.sendFrames(plain);
       }
       written++;

@@ -4,6 +4,7 @@
  * A step changes the stream in place, since histories are long and messages frequent; it knows nothing else.
  */
 import type { Position } from '../protocol/messages.js';
+import { EntryRing } from './entry-ring.js';
 import {
   type AppendOutcome,
   type AppendRequest,
@@ -37,7 +38,7 @@ export interface Stream {
   runId: string;
   forks: readonly Position[];
   /** From `first` to `top`. */
-  readonly entries: StoredEntry[];
+  readonly entries: EntryRing;
   /** Of the entries' tails. */
   bytes: number;
   /** When all entries are over, ms. */
@@ -45,13 +46,6 @@ export interface Stream {
   /** When to look for entries that are over by themselves, ms. */
   agedMs: number;
   readonly writers: Map<string, { sequence: number; atMs: number; outcome: AppendOutcome }>;
-}
-
-interface StoredEntry {
-  atMs: number;
-  /** Text takes less memory than a small buffer does. */
-  tail: string;
-  bytes: number;
 }
 
 /** What an idempotency hash stands for. */
@@ -75,8 +69,8 @@ export interface HistoryContext {
 
 export function newStream({ nowUs, runId }: Pick<HistoryContext, 'nowUs' | 'runId'>): Stream {
   const epoch = String(nowUs);
-  const nothing = { forks: [], entries: [], bytes: 0, untilMs: 0, agedMs: 0, writers: new Map() };
-  return { born: epoch, epoch, top: 0, first: 1, runId, ...nothing };
+  const nothing = { forks: [], bytes: 0, untilMs: 0, agedMs: 0 };
+  return { born: epoch, epoch, top: 0, first: 1, runId, ...nothing, entries: new EntryRing(), writers: new Map() };
 }
 
 /** What a session is told to have that has no stream. */
@@ -131,7 +125,7 @@ export function readRange(stream: Stream, range: HistoryRange, limit: number, no
   let bytes = 0;
   const read: HistoryEntry[] = [];
   while (read.length < limit && bytes < MAX_READ_BYTES) {
-    const entry = entries[index];
+    const entry = entries.at(index);
     if (entry === undefined) break;
     read.push({ offset: first + index, atMs: entry.atMs, tail: Buffer.from(entry.tail) });
     bytes += entry.bytes;
@@ -163,11 +157,10 @@ function accept(
   const { expectedOwnerEpoch = context.owner.epoch, expectedOffset = stream.top } = item;
   if (expectedOwnerEpoch !== context.owner.epoch) return { result: 'stale_epoch' };
   if (expectedOffset !== stream.top) return { result: 'offset_conflict' };
-  const { tail } = item;
-  const bytes = Buffer.byteLength(tail);
+  const { tail, bytes } = item;
   if (!ephemeral && isFull(stream, bytes, retention)) return { result: 'history_full' };
   enterRun(stream, context);
-  if (!ephemeral) push(stream, { atMs: context.nowMs, tail, bytes });
+  if (!ephemeral) push(stream, context.nowMs, tail, bytes);
   const offset = stream.top;
   messages.push({ offset, ephemeral, tail, bytes });
   if (idempotency !== undefined) {
@@ -197,16 +190,17 @@ function enterRun(stream: Stream, { runId, nowUs }: HistoryContext): void {
   stream.runId = runId;
 }
 
-function push(stream: Stream, entry: StoredEntry): void {
+function push(stream: Stream, atMs: number, tail: string, bytes: number): void {
   stream.top += 1;
-  stream.entries.push(entry);
-  stream.bytes += entry.bytes;
+  stream.entries.push(atMs, tail, bytes);
+  stream.bytes += bytes;
 }
 
 function dropOldest(stream: Stream, count: number): void {
-  if (count <= 0) return;
-  for (const { bytes } of stream.entries.splice(0, count)) stream.bytes -= bytes;
-  stream.first += count;
+  for (let left = count; left > 0; left -= 1) {
+    stream.bytes -= stream.entries.dropOldest();
+    stream.first += 1;
+  }
 }
 
 /** Drops more than it must, so that not every message costs a trim. */
@@ -218,14 +212,13 @@ function trim(stream: Stream, { maxCount, maxBytes, maxAgeMs }: Retention, nowMs
     let dropped = Math.max(entries.length - count, 0);
     let left = stream.bytes;
     for (let i = 0; i < entries.length && (i < dropped || left > bytes); i += 1) {
-      left -= entries[i]?.bytes ?? 0;
+      left -= entries.at(i)?.bytes ?? 0;
       dropped = Math.max(dropped, i + 1);
     }
     dropOldest(stream, dropped);
   }
   if (nowMs >= stream.agedMs) {
-    const fresh = entries.findIndex(({ atMs }) => atMs >= nowMs - maxAgeMs);
-    dropOldest(stream, fresh === -1 ? entries.length : fresh);
+    while ((entries.at(0)?.atMs ?? nowMs) < nowMs - maxAgeMs) dropOldest(stream, 1);
     stream.agedMs = nowMs + Math.floor(maxAgeMs / SLACK);
   }
 }

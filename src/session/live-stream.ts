@@ -3,7 +3,7 @@ import { CatchUp } from './catch-up.js';
 import { FanOut } from './fan-out.js';
 import { type FrameText, frameText } from './frame-encoder.js';
 import type { MessageFrame } from './frame-run.js';
-import { messageHead } from './message-frame.js';
+import { messageHead, messageStart } from './message-frame.js';
 import type { HistoryRange, HistoryRead, MessageBatch, PublishedMessage, StreamState } from './message-ports.js';
 import { readPatiently } from './patient-read.js';
 import { PendingBatches } from './pending-batches.js';
@@ -21,6 +21,8 @@ const READ_LIMIT = 256;
  */
 export class LiveStream {
   readonly #sessionId: string;
+  /** Of its frames. */
+  readonly #start: string;
   readonly #context: StreamContext;
   readonly #fanOut: FanOut;
   readonly #window: RecoveryWindow;
@@ -36,6 +38,7 @@ export class LiveStream {
 
   constructor(sessionId: string, context: StreamContext) {
     this.#sessionId = sessionId;
+    this.#start = messageStart(sessionId);
     this.#context = context;
     this.#fanOut = new FanOut({
       frames: context.frames,
@@ -45,7 +48,7 @@ export class LiveStream {
     });
     this.#window = new RecoveryWindow({
       read: (range, limit) => this.#read(range, limit),
-      render: ({ offset, atMs, tail }) => this.#render(frameText(messageHead(sessionId, offset, atMs), tail)),
+      render: ({ offset, atMs, tail }) => this.#render(frameText(messageHead(this.#start, offset, atMs), tail)),
       position: () => this.#position(),
       budget: context.budget,
     });
@@ -217,13 +220,13 @@ export class LiveStream {
       this.#fanOut.moveTo(state.top);
       return;
     }
-    const text = frameText(messageHead(this.#sessionId, offset, atMs), tail, bytes);
+    const text = frameText(messageHead(this.#start, offset, atMs), tail, bytes);
     if (this.#compressing === 0 && !this.#window.active) {
-      this.#fanOut.push({ plain: text, compressed: undefined }, state.top);
+      this.#fanOut.push(text, undefined, state.top);
       return;
     }
     const frame = this.#render(text);
-    this.#fanOut.push(frame, state.top);
+    this.#fanOut.push(frame.plain, frame.compressed, state.top);
     if (!ephemeral) this.#window.push(frame);
   }
 

@@ -37,10 +37,9 @@ export function noRightTo(right: Right): HoldfastError {
   return new HoldfastError('forbidden', `no right to ${right} in this session`);
 }
 
-/** @returns the tail's bytes, UTF-8 @throws HoldfastError `message_too_large` */
-export function measured(tail: string, maxBytes: number): number {
-  const bytes = Buffer.byteLength(tail);
-  if (bytes <= maxBytes) return bytes;
+/** @param bytes what is stored of a message, UTF-8 @throws HoldfastError `message_too_large` */
+export function requireSize(bytes: number, maxBytes: number): void {
+  if (bytes <= maxBytes) return;
   throw new HoldfastError('message_too_large', `a message has at most ${maxBytes} bytes, not ${bytes}`);
 }
 

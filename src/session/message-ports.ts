@@ -27,21 +27,24 @@ export interface Retention {
   whenFull: 'drop_oldest' | 'refuse';
 }
 
+/** All of it is always there, be it undefined: reading objects of one shape is several times as fast. */
 export interface MessageItem {
   /** The frame's text after offset and time, as `message-frame.ts` makes it. */
   tail: string;
+  /** The tail's, UTF-8. */
+  bytes: number;
   ephemeral: boolean;
   /** An owner's message: accepted only while exactly that connection has the session at that epoch, owned or held. */
-  owner?: { connectionId: string; epoch: number };
+  owner: { connectionId: string; epoch: number } | undefined;
   /** The application's: accepted only at that owner epoch. */
-  expectedOwnerEpoch?: number;
+  expectedOwnerEpoch: number | undefined;
   /** Accepted only when this is the last offset given, by earlier items of the request too. */
-  expectedOffset?: number;
+  expectedOffset: number | undefined;
   /**
    * For `keepMs` (5 minutes unless given, at most) the same hash is the same message; with another fingerprint it is refused. Looked at before anything
    * else, so that a repeat gets its answer also when the owner changed in between.
    */
-  idempotency?: { hash: string; fingerprint: string; keepMs?: number };
+  idempotency: { hash: string; fingerprint: string; keepMs?: number | undefined } | undefined;
 }
 
 /** How long an idempotency key is remembered, in ms. */

@@ -38,8 +38,6 @@ export interface MessageWriterOptions {
 /** A message to be written, which is told once what became of it. Neither callback may throw. */
 export interface Entry {
   readonly item: MessageItem;
-  /** The tail's, UTF-8. */
-  readonly bytes: number;
   /** @param epoch the stream's */
   written(result: ItemResult, epoch: string): void;
   /** With what `append` throws. */
@@ -69,20 +67,19 @@ export class MessageWriter {
   }
 
   /**
-   * @param bytes the tail's, UTF-8
    * @throws HoldfastError `rate_limited` when too much waits; `store_unavailable`, and then it is not known whether the
    * message was stored
    */
-  append(sessionId: string, item: MessageItem, bytes: number): Promise<Written> {
+  append(sessionId: string, item: MessageItem): Promise<Written> {
     return new Promise((resolve, failed) => {
       const written = (result: ItemResult, epoch: string) => resolve({ item: result, epoch });
-      this.add(sessionId, { item, bytes, written, failed });
+      this.add(sessionId, { item, written, failed });
     });
   }
 
   /** As `append`, where there are so many messages that a promise for each counts. */
   add(sessionId: string, entry: Entry): void {
-    const { bytes } = entry;
+    const { bytes } = entry.item;
     const known = this.#queues.get(sessionId);
     const queue = known ?? { waiting: [], bytes: 0 };
     const isFull =
@@ -153,9 +150,9 @@ export class MessageWriter {
   #remove(queue: Queue, count: number): Entry[] {
     const removed = queue.waiting.splice(0, count);
     this.#items -= removed.length;
-    for (const { bytes } of removed) {
-      queue.bytes -= bytes;
-      this.#bytes -= bytes;
+    for (const { item } of removed) {
+      queue.bytes -= item.bytes;
+      this.#bytes -= item.bytes;
     }
     return removed;
   }
@@ -166,7 +163,7 @@ function nextBatch(waiting: readonly Entry[]): Entry[] {
   let count = 0;
   let bytes = 0;
   for (const next of waiting.slice(0, MAX_ITEMS)) {
-    bytes += next.bytes;
+    bytes += next.item.bytes;
     if (count > 0 && bytes > MAX_REQUEST_BYTES) break;
     count++;
   }

@@ -1,10 +1,11 @@
 import { sha256 } from '../crypto/hash.js';
 import { HoldfastError } from '../protocol/errors.js';
-import type { ClientMessage, Payload } from '../protocol/messages.js';
+import type { Payload, PayloadText, SendRequest } from '../protocol/messages.js';
+import { parsedPayload, payloadText } from '../protocol/payload.js';
 import { callerOf } from './access.js';
 import type { Lease } from './leases.js';
-import { countRefusal, measured, noRightTo, refusalOf, requireRight } from './message-checks.js';
-import { messageTail, payloadText } from './message-frame.js';
+import { countRefusal, noRightTo, refusalOf, requireRight, requireSize } from './message-checks.js';
+import { messageTail, type Tail } from './message-frame.js';
 import type { ItemResult, MessageItem } from './message-ports.js';
 import type { Entry, MessageWriter } from './message-writer.js';
 import { confirmedLease } from './owner-changes.js';
@@ -13,13 +14,15 @@ import { SendQuota } from './send-quota.js';
 import type { SessionNode, SessionSettings } from './session-node.js';
 import type { Subscriber } from './subscriber.js';
 
-type Send = Extract<ClientMessage, { type: 'send' }>;
-
-/** Called once: when a message is acknowledged, or with the reason why it is not. Must not throw. */
-export type Done = (error?: unknown) => void;
+/** Who waits for a message to be acknowledged. */
+export interface Waiting {
+  /** Called once, with the reason if it is not acknowledged. Must not throw. */
+  done(error?: unknown): void;
+}
 
 /** A message that is ready for the store. */
-interface Outgoing extends Pick<Entry, 'item' | 'bytes'> {
+interface Outgoing {
+  item: MessageItem;
   /** Undefined for a message that can only be a repeat. */
   lease: Lease | undefined;
 }
@@ -38,59 +41,64 @@ export class OwnerSends {
   }
 
   /** As `Conversation.send`. */
-  send(subscriber: Subscriber, message: Send, done: Done): void {
+  send(subscriber: Subscriber, message: SendRequest, waiting: Waiting): void {
     let outgoing: Outgoing | Promise<Outgoing>;
     try {
       outgoing = this.#outgoing(subscriber, message);
     } catch (error) {
-      this.#fail(error, done);
+      this.#fail(error, waiting);
       return;
     }
-    if (outgoing instanceof Promise) void this.#appendLater(outgoing, subscriber, message, done);
-    else this.#append(outgoing, subscriber, message, done);
+    if (outgoing instanceof Promise) void this.#appendLater(outgoing, subscriber, message, waiting);
+    else this.#append(outgoing, subscriber, message, waiting);
   }
 
-  #append(outgoing: Outgoing, subscriber: Subscriber, message: Send, done: Done): void {
-    this.#writer.add(message.session_id, new SendEntry(outgoing, this.#node, subscriber, message, done));
+  #append(outgoing: Outgoing, subscriber: Subscriber, message: SendRequest, waiting: Waiting): void {
+    const sessionId = outgoing.lease?.sessionId ?? message.session_id;
+    this.#writer.add(sessionId, new SendEntry(outgoing, this.#node, subscriber, message, waiting));
   }
 
-  async #appendLater(outgoing: Promise<Outgoing>, subscriber: Subscriber, message: Send, done: Done): Promise<void> {
+  async #appendLater(
+    outgoing: Promise<Outgoing>,
+    subscriber: Subscriber,
+    message: SendRequest,
+    waiting: Waiting,
+  ): Promise<void> {
     let ready: Outgoing;
     try {
       ready = await outgoing;
     } catch (error) {
-      this.#fail(error, done);
+      this.#fail(error, waiting);
       return;
     }
-    this.#append(ready, subscriber, message, done);
+    this.#append(ready, subscriber, message, waiting);
   }
 
-  #fail(error: unknown, done: Done): void {
+  #fail(error: unknown, waiting: Waiting): void {
     countRefusal(this.#node, error);
-    done(error);
+    waiting.done(error);
   }
 
-  #outgoing(subscriber: Subscriber, message: Send): Outgoing | Promise<Outgoing> {
+  #outgoing(subscriber: Subscriber, message: SendRequest): Outgoing | Promise<Outgoing> {
     const asking = requireRight(this.#node, subscriber, 'send', message.session_id);
     return asking === undefined ? this.#prepare(subscriber, message) : this.#prepareAfter(asking, subscriber, message);
   }
 
-  async #prepareAfter(asking: Promise<void>, subscriber: Subscriber, message: Send): Promise<Outgoing> {
+  async #prepareAfter(asking: Promise<void>, subscriber: Subscriber, message: SendRequest): Promise<Outgoing> {
     await asking;
     return this.#prepare(subscriber, message);
   }
 
-  #prepare(subscriber: Subscriber, message: Send): Outgoing | Promise<Outgoing> {
+  #prepare(subscriber: Subscriber, message: SendRequest): Outgoing | Promise<Outgoing> {
     const { session_id: sessionId, idempotency_key: key } = message;
     const settings = this.#node.deps.settingsOf(sessionId);
     if (key !== undefined && this.#node.leases.of(sessionId, subscriber) === undefined) {
       return repeat(subscriber, message, settings);
     }
     const lease = confirmedLease(this.#node, subscriber, sessionId);
-    const text = payloadText(message);
-    const outgoing = outgoingOf(lease, text, key, settings);
+    const outgoing = outgoingOf(lease, message, settings);
     if (settings.sendsPerSecond > 0) this.#takeQuota(sessionId, settings.sendsPerSecond);
-    return settings.asks.message ? this.#accepted(lease, message, text, outgoing.item) : outgoing;
+    return settings.asks.message ? this.#accepted(lease, message, outgoing.item) : outgoing;
   }
 
   #takeQuota(sessionId: string, perSecond: number): void {
@@ -99,16 +107,15 @@ export class OwnerSends {
   }
 
   /** As the application wants it. */
-  async #accepted(lease: Lease, message: Send, text: string, sent: MessageItem): Promise<Outgoing> {
+  async #accepted(lease: Lease, message: SendRequest, sent: MessageItem): Promise<Outgoing> {
     const { sessionId, subscriber } = lease;
-    const { idempotency_key: key } = message;
+    const { idempotency_key: key, payload } = message;
     // Of the payload too: whoever remembers an answer by it must not give that for a message that nobody has seen.
     const requestId =
-      key === undefined ? crypto.randomUUID() : sha256('asked', sessionId, subscriber.principal, key, text);
-    const payload = payloadText(await this.#ask(lease, payloadOf(message), requestId));
+      key === undefined ? crypto.randomUUID() : sha256('asked', sessionId, subscriber.principal, key, payload.text);
+    const accepted = payloadText(await this.#ask(lease, parsedPayload(payload), requestId));
     const settings = this.#node.deps.settingsOf(sessionId);
-    const tail = tailOf(lease, payload, settings);
-    return { item: { ...sent, tail }, bytes: measured(tail, settings.maxMessageBytes), lease };
+    return { item: { ...sent, ...tailOf(lease, accepted, settings) }, lease };
   }
 
   /** What the application makes of an owner's message. One question of a connection at a time, so that order is kept. */
@@ -138,21 +145,25 @@ export class OwnerSends {
 
 class SendEntry implements Entry {
   readonly item: MessageItem;
-  readonly bytes: number;
   readonly #lease: Lease | undefined;
   readonly #node: SessionNode;
   readonly #subscriber: Subscriber;
-  readonly #message: Send;
-  readonly #done: Done;
+  readonly #message: SendRequest;
+  readonly #waiting: Waiting;
 
-  constructor({ item, bytes, lease }: Outgoing, node: SessionNode, subscriber: Subscriber, message: Send, done: Done) {
+  constructor(
+    { item, lease }: Outgoing,
+    node: SessionNode,
+    subscriber: Subscriber,
+    message: SendRequest,
+    waiting: Waiting,
+  ) {
     this.item = item;
-    this.bytes = bytes;
     this.#lease = lease;
     this.#node = node;
     this.#subscriber = subscriber;
     this.#message = message;
-    this.#done = done;
+    this.#waiting = waiting;
   }
 
   written(result: ItemResult): void {
@@ -163,17 +174,22 @@ class SendEntry implements Entry {
       return;
     }
     if (result.result === 'accepted') deps.telemetry.published('owner', 1);
-    const { id, session_id: sessionId } = this.#message;
+    const { id } = this.#message;
+    const sessionId = this.#lease?.sessionId ?? this.#message.session_id;
     const { offset } = result;
     const ownerEpoch = this.#lease?.epoch ?? hub.get(sessionId)?.view?.epoch ?? 0;
-    const ack = { type: 'send_ack', session_id: sessionId, offset, owner_epoch: ownerEpoch } as const;
-    this.#subscriber.send(id === undefined ? ack : { ...ack, id });
-    this.#done();
+    const type = 'send_ack';
+    this.#subscriber.send(
+      id === undefined
+        ? { type, session_id: sessionId, offset, owner_epoch: ownerEpoch }
+        : { type, id, session_id: sessionId, offset, owner_epoch: ownerEpoch },
+    );
+    this.#waiting.done();
   }
 
   failed(error: unknown): void {
     countRefusal(this.#node, error);
-    this.#done(error);
+    this.#waiting.done(error);
   }
 }
 
@@ -181,30 +197,45 @@ class SendEntry implements Entry {
  * A message under a key, of a connection that does not own the session. It may have been stored while that one, or
  * one before it, did, and only the answer was lost (M2).
  */
-function repeat(subscriber: Subscriber, message: Send, { maxMessageBytes }: SessionSettings): Outgoing {
-  const { session_id: sessionId, idempotency_key: key } = message;
-  const tail = payloadText(message);
+function repeat(subscriber: Subscriber, message: SendRequest, { maxMessageBytes }: SessionSettings): Outgoing {
+  const { session_id: sessionId, idempotency_key: key, payload } = message;
+  const { tail, bytes } = messageTail({}, payload);
+  requireSize(bytes, maxMessageBytes);
   // Nobody ever owns a session at epoch 0: the store knows the message, or refuses it.
   const owner = { connectionId: subscriber.id, epoch: 0 };
-  const idempotency = idempotencyOf(key, tail, 'send', sessionId, subscriber.principal);
-  const item = { tail, ephemeral: false, owner, ...(idempotency !== undefined && { idempotency }) };
-  return { item, bytes: measured(tail, maxMessageBytes), lease: undefined };
-}
-
-function outgoingOf(lease: Lease, payload: string, key: string | undefined, settings: SessionSettings): Outgoing {
-  const { sessionId, subscriber, connectionId, epoch } = lease;
-  const tail = tailOf(lease, payload, settings);
-  const item: MessageItem = { tail, ephemeral: false, owner: { connectionId, epoch } };
-  const bytes = measured(tail, settings.maxMessageBytes);
   const idempotency = idempotencyOf(key, payload, 'send', sessionId, subscriber.principal);
-  if (idempotency !== undefined) item.idempotency = idempotency;
-  return { item, bytes, lease };
+  return { item: sentItem(tail, bytes, owner, idempotency), lease: undefined };
 }
 
-function tailOf({ subscriber, epoch }: Lease, payload: string, { exposePrincipals }: SessionSettings): string {
-  return messageTail({ ownerEpoch: epoch, principal: exposePrincipals ? subscriber.principal : undefined }, payload);
+function outgoingOf(lease: Lease, { idempotency_key: key, payload }: SendRequest, settings: SessionSettings): Outgoing {
+  const { sessionId, subscriber, connectionId, epoch } = lease;
+  const { tail, bytes } = tailOf(lease, payload, settings);
+  const idempotency = idempotencyOf(key, payload, 'send', sessionId, subscriber.principal);
+  return { item: sentItem(tail, bytes, { connectionId, epoch }, idempotency), lease };
 }
 
-function payloadOf(message: Payload): Payload {
-  return 'bytes' in message ? { bytes: message.bytes } : { data: message.data };
+function sentItem(
+  tail: string,
+  bytes: number,
+  owner: MessageItem['owner'],
+  idempotency: MessageItem['idempotency'],
+): MessageItem {
+  return {
+    tail,
+    bytes,
+    ephemeral: false,
+    owner,
+    expectedOwnerEpoch: undefined,
+    expectedOffset: undefined,
+    idempotency,
+  };
+}
+
+/** @throws HoldfastError `message_too_large` */
+function tailOf({ subscriber, epoch }: Lease, payload: PayloadText, settings: SessionSettings): Tail {
+  const { exposePrincipals, maxMessageBytes } = settings;
+  const principal = exposePrincipals ? subscriber.principal : undefined;
+  const tail = messageTail({ ownerEpoch: epoch, principal }, payload);
+  requireSize(tail.bytes, maxMessageBytes);
+  return tail;
 }

@@ -1,13 +1,13 @@
 import { HoldfastError } from '../protocol/errors.js';
 import type { HistoryPage, NewMessage, PublishResult, SessionReport } from '../protocol/http.js';
-import type { ClientMessage, Subscription } from '../protocol/messages.js';
+import type { ClientMessage, SendRequest, Subscription } from '../protocol/messages.js';
 import { acknowledgementOf, refusalOf, tellOvertaken } from './acknowledgement.js';
 import { acquire } from './acquisition.js';
 import { Conversation } from './conversation.js';
 import { HandedOver } from './handover.js';
 import type { HistoryRange } from './message-ports.js';
 import { OwnerChanges, type OwnerTarget } from './owner-changes.js';
-import type { Done } from './owner-sends.js';
+import type { Waiting } from './owner-sends.js';
 import type { LeaseRef, SessionEvent } from './ports.js';
 import { PresenceHere } from './presence-here.js';
 import { Reconciliation } from './reconciliation.js';
@@ -149,9 +149,9 @@ export class Sessions {
     return this.#node.departures.settled();
   }
 
-  /** Sends the acknowledgement itself. @param done as of Conversation.send */
-  send(subscriber: Subscriber, message: Extract<ClientMessage, { type: 'send' }>, done: Done): void {
-    this.#conversation.send(subscriber, message, done);
+  /** Sends the acknowledgement itself. @param waiting as of Conversation.send */
+  send(subscriber: Subscriber, message: SendRequest, waiting: Waiting): void {
+    this.#conversation.send(subscriber, message, waiting);
   }
 
   /** Sends the acknowledgement itself. @throws HoldfastError as Conversation.signal */

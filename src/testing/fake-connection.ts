@@ -1,7 +1,8 @@
 import { CLOSE_CODES } from '../protocol/close-codes.js';
 import { decodeFrame } from '../protocol/codec.js';
 import { HoldfastError } from '../protocol/errors.js';
-import { type ClientMessage, PROTOCOL_MINOR, type ServerMessage } from '../protocol/messages.js';
+import { type ClientMessage, type ClientRequest, PROTOCOL_MINOR, type ServerMessage } from '../protocol/messages.js';
+import { parsedPayload } from '../protocol/payload.js';
 import type { FakeCredential } from './fake-credential.js';
 import type { Party } from './fake-record.js';
 import type { FakeSession } from './fake-session.js';
@@ -139,11 +140,12 @@ export class FakeConnection implements Party, FarEnd {
 
   /** @internal */
   receive(text: string): void {
-    if (new TextEncoder().encode(text).length > MAX_FRAME_BYTES) return this.close(TOO_BIG);
-    const decoded = decodeFrame(text);
+    const bytes = new TextEncoder().encode(text).length;
+    if (bytes > MAX_FRAME_BYTES) return this.close(TOO_BIG);
+    const decoded = decodeFrame(text, bytes);
     if (decoded.ok) {
       this.#badFrames = 0;
-      return this.#accept(decoded.message);
+      return this.#accept(messageOf(decoded.message));
     }
     this.#badFrames += decoded.counts ? 1 : 0;
     this.send({ type: 'error', retryable: false, ...decoded.error });
@@ -225,4 +227,10 @@ export class FakeConnection implements Party, FarEnd {
     this.#subscriptions.clear();
     this.#node.gone(this);
   }
+}
+
+function messageOf(request: ClientRequest): ClientMessage {
+  if (request.type !== 'send') return request;
+  const { payload, ...send } = request;
+  return { ...send, ...parsedPayload(payload) };
 }

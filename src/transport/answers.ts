@@ -10,7 +10,10 @@ const JSON_HEADERS = { ...SAFE_HEADERS, 'Content-Type': 'application/json; chars
 
 /** As express does it, for routes that do without. */
 export function sendJson(response: ServerResponse, value: object): void {
-  const body = JSON.stringify(value);
+  sendJsonText(response, JSON.stringify(value));
+}
+
+export function sendJsonText(response: ServerResponse, body: string): void {
   response.writeHead(200, { ...JSON_HEADERS, 'Content-Length': Buffer.byteLength(body) }).end(body);
 }
 

@@ -2,9 +2,10 @@ import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import { equalJitterMs } from '../lib/backoff.js';
 import { CLOSE_CODES, type CloseReason } from '../protocol/close-codes.js';
-import { encode } from '../protocol/codec.js';
+import { encode, plainSendAck } from '../protocol/codec.js';
 import { HoldfastError } from '../protocol/errors.js';
 import { PROTOCOL_MINOR, type ServerMessage } from '../protocol/messages.js';
+import { frameText } from '../session/frame-encoder.js';
 import type { SessionRights } from '../session/rights.js';
 import type { Subscriber } from '../session/subscriber.js';
 import type { AddressSlot } from './addresses.js';
@@ -165,7 +166,9 @@ export class Connection implements Subscriber, WheelItem, TurnWriter {
   }
 
   send(message: ServerMessage): void {
-    if (this.#open) this.#context.turnWrites.add(this, encode(message));
+    if (!this.#open) return;
+    const ascii = message.type === 'send_ack' ? plainSendAck(message) : undefined;
+    this.#context.turnWrites.add(this, ascii === undefined ? encode(message) : frameText(ascii, '', 0));
   }
 
   sendFrame(frame: Buffer): void {

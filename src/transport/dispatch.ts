@@ -1,28 +1,28 @@
-import type { ClientMessage } from '../protocol/messages.js';
+import type { ClientRequest } from '../protocol/messages.js';
 import type { Connection } from './connection.js';
 import { type Inbox, settle } from './inbox.js';
 import type { SessionsApi } from './sessions-api.js';
 
-type Message<T extends ClientMessage['type']> = Extract<ClientMessage, { type: T }>;
+type Message<T extends ClientRequest['type']> = Extract<ClientRequest, { type: T }>;
 
 /** Hands a checked message to the domain. A `ping` waits for nothing; sends and signals not for one another. */
-export function dispatch(message: ClientMessage, connection: Connection, inbox: Inbox, sessions: SessionsApi): void {
+export function dispatch(message: ClientRequest, connection: Connection, inbox: Inbox, sessions: SessionsApi): void {
   if (message.type === 'send') send(message, connection, inbox, sessions);
   else if (message.type === 'signal') signal(message, connection, inbox, sessions);
   else request(message, connection, inbox, sessions);
 }
 
 function send(message: Message<'send'>, connection: Connection, inbox: Inbox, sessions: SessionsApi): void {
-  inbox.enqueueShared(message.session_id, message.id, (done) => sessions.send(connection, message, done));
+  inbox.enqueueShared(message, (waiting) => sessions.send(connection, message, waiting));
 }
 
 function signal(message: Message<'signal'>, connection: Connection, inbox: Inbox, sessions: SessionsApi): void {
-  inbox.enqueueShared(message.session_id, message.id, (done) => {
-    void settle(() => sessions.signal(connection, message), done);
+  inbox.enqueueShared(message, (waiting) => {
+    void settle(() => sessions.signal(connection, message), waiting);
   });
 }
 
-type Request = Exclude<ClientMessage, { type: 'send' | 'signal' }>;
+type Request = Exclude<ClientRequest, { type: 'send' | 'signal' }>;
 
 function request(message: Request, connection: Connection, inbox: Inbox, sessions: SessionsApi): void {
   const { id } = message;

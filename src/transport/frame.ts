@@ -54,17 +54,25 @@ export function joinedFrames(parts: readonly (string | FramePart)[]): Buffer {
  */
 function asciiFrames(parts: readonly (string | FramePart)[]): Buffer | undefined {
   let frames = '';
+  let header = '';
+  let headerIsFor = -1;
   for (const part of parts) {
     const text = asciiOf(part);
     if (text === undefined || text.length > MAX_MEDIUM) return undefined;
-    const { length } = text;
-    frames +=
-      length <= MAX_SHORT
-        ? String.fromCharCode(FINAL_TEXT, length)
-        : String.fromCharCode(FINAL_TEXT, MEDIUM, length >> 8, length & 0xff);
-    frames += text;
+    // Most of a turn are as long as the one before.
+    if (text.length !== headerIsFor) {
+      headerIsFor = text.length;
+      header = headerText(headerIsFor);
+    }
+    frames += header + text;
   }
   return Buffer.from(frames, 'latin1');
+}
+
+function headerText(length: number): string {
+  return length <= MAX_SHORT
+    ? String.fromCharCode(FINAL_TEXT, length)
+    : String.fromCharCode(FINAL_TEXT, MEDIUM, length >> 8, length & 0xff);
 }
 
 function asciiOf(part: string | FramePart): string | undefined {

@@ -2,10 +2,12 @@
 
 import { type DecodeError, decodeFrame } from '../protocol/codec.js';
 import { HoldfastError } from '../protocol/errors.js';
-import type { ClientMessage } from '../protocol/messages.js';
+import type { ClientRequest } from '../protocol/messages.js';
+import type { Waiting } from '../session/owner-sends.js';
 import type { Connection } from './connection.js';
 import type { ConnectionContext } from './connection-context.js';
 import { dispatch } from './dispatch.js';
+import { type Echo, Request, type Work } from './request.js';
 import { RequestLine } from './request-line.js';
 import { TokenBucket } from './token-bucket.js';
 
@@ -18,21 +20,6 @@ const MAX_DEBT_BURSTS = 4;
  */
 const MAX_PENDING_BYTES = 1024 * 1024;
 const MAX_NODE_PENDING_BYTES = 32 * 1024 * 1024;
-
-/** To whom an error belongs. */
-export interface Echo {
-  id?: string | undefined;
-  session_id?: string | undefined;
-}
-
-/** Handles a request and calls `done` once, with what it failed with, if it did. Must not throw. */
-type Work = (done: (error?: unknown) => void) => void;
-
-interface Request extends Echo {
-  shared: boolean;
-  work: Work;
-  bytes: number;
-}
 
 export class Inbox {
   readonly #connection: Connection;
@@ -55,7 +42,7 @@ export class Inbox {
 
   /** @param text undefined for a binary frame @param bytes the frame's, UTF-8 */
   receive(text: string | undefined, bytes: number): void {
-    const decoded = text === undefined ? undefined : decodeFrame(text);
+    const decoded = text === undefined ? undefined : decodeFrame(text, bytes);
     this.#frameBytes = bytes;
     const waitMs = this.#charge();
     if (!this.#connection.open) return;
@@ -78,15 +65,15 @@ export class Inbox {
    * wait. An error that `work` throws is sent as the answer.
    */
   enqueue(sessionId: string | undefined, id: string | undefined, work: () => Promise<void>): void {
-    this.#enqueue({ id, session_id: sessionId, shared: false, work: (done) => void settle(work, done), bytes: 0 });
+    this.#enqueue(new Request(this, { id, session_id: sessionId }, false, 0, (waiting) => void settle(work, waiting)));
   }
 
   /**
    * As `enqueue`, for the frame in hand, but it does not wait for earlier ones that came in this way. They are started in
    * their order.
    */
-  enqueueShared(sessionId: string, id: string | undefined, work: Work): void {
-    this.#enqueue({ id, session_id: sessionId, shared: true, work, bytes: this.#frameBytes });
+  enqueueShared(message: Echo, work: Work): void {
+    this.#enqueue(new Request(this, message, true, this.#frameBytes, work));
   }
 
   /** @throws HoldfastError `too_many_subscriptions` */
@@ -107,6 +94,14 @@ export class Inbox {
       ...(id === undefined ? {} : { id }),
       ...(session_id === undefined ? {} : { session_id }),
     });
+  }
+
+  /** For `Request`. */
+  ended(request: Request, error: unknown): void {
+    if (error !== undefined) this.#refuse(request, error);
+    this.#pending -= 1;
+    this.#count(-request.bytes);
+    this.#lineOf(request.session_id).ended();
   }
 
   #enqueue(request: Request): void {
@@ -134,7 +129,7 @@ export class Inbox {
     const known = this.#lines.get(sessionId);
     if (known !== undefined) return known;
     const line = new RequestLine<Request>(
-      (request) => this.#perform(request, line),
+      (request) => this.#perform(request),
       () => this.#lines.delete(sessionId),
     );
     this.#lines.set(sessionId, line);
@@ -154,7 +149,7 @@ export class Inbox {
     return waitMs;
   }
 
-  #accept(message: ClientMessage): void {
+  #accept(message: ClientRequest): void {
     if (message.type === 'subscribe' && message.sessions.length > 1) {
       const { clock, limits } = this.#context;
       const nowMs = clock.monotonicMs();
@@ -175,22 +170,15 @@ export class Inbox {
     if (this.#badFrames >= this.#context.limits.maxBadFrames) this.#connection.close('protocol_violation');
   }
 
-  #rateLimited(retryAfterMs: number, message: ClientMessage | DecodeError): void {
+  #rateLimited(retryAfterMs: number, message: ClientRequest | DecodeError): void {
     this.#context.telemetry.rateLimited();
     const session_id = 'session_id' in message ? message.session_id : undefined;
     this.fail(new HoldfastError('rate_limited', 'Too many frames', { retryAfterMs }), { id: message.id, session_id });
   }
 
-  #perform(request: Request, line: RequestLine<Request>): void {
-    if (this.#connection.open) request.work((error) => this.#ended(request, line, error));
-    else this.#ended(request, line);
-  }
-
-  #ended(request: Request, line: RequestLine<Request>, error?: unknown): void {
-    if (error !== undefined) this.#refuse(request, error);
-    this.#pending -= 1;
-    this.#count(-request.bytes);
-    line.ended();
+  #perform(request: Request): void {
+    if (this.#connection.open) request.work(request);
+    else request.done();
   }
 
   #refuse(request: Request, error: unknown): void {
@@ -204,12 +192,12 @@ export class Inbox {
 }
 
 /** For what is asked seldom enough to have a promise. */
-export async function settle(work: () => Promise<void>, done: (error?: unknown) => void): Promise<void> {
+export async function settle(work: () => Promise<void>, waiting: Waiting): Promise<void> {
   let failure: unknown;
   try {
     await work();
   } catch (error) {
     failure = error;
   }
-  done(failure);
+  waiting.done(failure);
 }

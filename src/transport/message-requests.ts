@@ -63,13 +63,15 @@ function item(given: JsonObject, path: string, key: string | undefined, pathsSes
   const idempotencyMs = optionalInteger(given, 'idempotency_ms', 1_000, path, MAX_IDEMPOTENCY_MS);
   const expectedOwnerEpoch = optionalInteger(given, 'expected_owner_epoch', 0, path);
   const expectedOffset = optionalInteger(given, 'expected_offset', 0, path);
-  return {
-    session_id: pathsSession ?? sessionIdOf(named, field),
-    ...payloadOf(given, path),
-    ...(ephemeral !== undefined && { ephemeral }),
-    ...(idempotencyKey !== undefined && { idempotency_key: idempotencyKey }),
-    ...(idempotencyMs !== undefined && { idempotency_ms: idempotencyMs }),
-    ...(expectedOwnerEpoch !== undefined && { expected_owner_epoch: expectedOwnerEpoch }),
-    ...(expectedOffset !== undefined && { expected_offset: expectedOffset }),
-  };
+  const session_id = pathsSession ?? sessionIdOf(named, field);
+  const payload = payloadOf(given, path);
+  // Without spreads: these are many.
+  const message: PublishItem =
+    'bytes' in payload ? { session_id, bytes: payload.bytes } : { session_id, data: payload.data };
+  if (ephemeral !== undefined) message.ephemeral = ephemeral;
+  if (idempotencyKey !== undefined) message.idempotency_key = idempotencyKey;
+  if (idempotencyMs !== undefined) message.idempotency_ms = idempotencyMs;
+  if (expectedOwnerEpoch !== undefined) message.expected_owner_epoch = expectedOwnerEpoch;
+  if (expectedOffset !== undefined) message.expected_offset = expectedOffset;
+  return message;
 }

@@ -1,6 +1,7 @@
 import type { HistoryPage, NewMessage, PublishResult, SessionReport } from '../protocol/http.js';
-import type { ClientMessage, Subscription } from '../protocol/messages.js';
+import type { ClientMessage, SendRequest, Subscription } from '../protocol/messages.js';
 import type { HistoryRange } from '../session/message-ports.js';
+import type { Waiting } from '../session/owner-sends.js';
 import type { Subscriber } from '../session/subscriber.js';
 
 export interface ClaimDetails {
@@ -22,13 +23,9 @@ export interface SessionsApi {
   /**
    * Sends the acknowledgement itself. What follows in the same turn keeps its order, so the caller need not wait for one
    * before the next; it must wait for all before it claims, releases or unsubscribes.
-   * @param done called once, at once or later, with what `signal` would reject with, or with nothing
+   * @param waiting told, at once or later, with what `signal` would reject with, or with nothing
    */
-  send(
-    subscriber: Subscriber,
-    message: Extract<ClientMessage, { type: 'send' }>,
-    done: (error?: unknown) => void,
-  ): void;
+  send(subscriber: Subscriber, message: SendRequest, waiting: Waiting): void;
   /** Sends the acknowledgement itself. */
   signal(subscriber: Subscriber, message: Extract<ClientMessage, { type: 'signal' }>): Promise<void>;
   /** Publishes for the application. Those of one session keep their order. */

@@ -1,3 +1,4 @@
+import type { FramePart } from '../session/frame-encoder.js';
 import { joinedFrames } from './frame.js';
 
 /** Where a turn's replies go. */
@@ -10,13 +11,13 @@ export interface TurnWriter {
  * to each in one write. One callback ends the turn for all.
  */
 export class TurnWrites {
-  #gathered = new Map<TurnWriter, (string | Buffer)[]>();
+  #gathered = new Map<TurnWriter, (string | FramePart)[]>();
 
   has(writer: TurnWriter): boolean {
     return this.#gathered.has(writer);
   }
 
-  add(writer: TurnWriter, part: string | Buffer): void {
+  add(writer: TurnWriter, part: string | FramePart): void {
     const parts = this.#gathered.get(writer);
     if (parts !== undefined) {
       parts.push(part);

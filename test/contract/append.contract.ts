@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { messageItem } from '../support/message-item.js';
 import {
   item,
   type MakeMessageHarness,
@@ -76,7 +77,7 @@ export function appendContract(make: MakeMessageHarness): void {
     ])('hands %s on byte for byte', async (_, tail) => {
       const stream = await bench.stream();
       const after = item('after');
-      await stream.append([{ tail, ephemeral: false }, { tail, ephemeral: true }, after]);
+      await stream.append([messageItem(tail), messageItem(tail, { ephemeral: true }), after]);
       const expected = Buffer.from(tail);
       const [batch] = await stream.batches();
       const entries = await stream.entries();

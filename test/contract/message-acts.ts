@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import type { AppendRequest, HistoryRange, MessageItem, Retention } from '../../src/session/message-ports.js';
+import { messageItem } from '../support/message-item.js';
 import { hashOf, LONG_MS } from './harness.js';
 
 /** A message of some connection or of the application, before it is known how the session stands. */
@@ -102,7 +103,7 @@ export function requestOf(
 }
 
 function itemOf(draft: Draft, name: string, { owner, former, top, sessionId }: MessageProgress): MessageItem {
-  const item: MessageItem = { tail: `${name} ${'€'.repeat(draft.size)}`, ephemeral: draft.ephemeral };
+  const item = messageItem(`${name} ${'€'.repeat(draft.size)}`, { ephemeral: draft.ephemeral });
   if (draft.from === 'owner') item.owner = { ...owner };
   if (draft.from === 'former owner') item.owner = { ...former };
   if (draft.from === 'stranger') item.owner = { ...owner, connectionId: 'c_stranger' };

@@ -9,6 +9,7 @@ import type {
   Retention,
 } from '../../src/session/message-ports.js';
 import type { LeaseRef, OwnershipStore, SessionBus } from '../../src/session/ports.js';
+import { messageItem } from '../support/message-item.js';
 import { freshHash, LONG_MS } from './harness.js';
 
 /** What an implementation brings along to be held to the contract. */
@@ -32,14 +33,11 @@ export type MakeMessageHarness = () => Promise<MessageHarness>;
 /** Room for everything that a test writes. */
 export const AMPLE: Retention = { maxCount: 1_000, maxBytes: 1_048_576, maxAgeMs: LONG_MS, whenFull: 'drop_oldest' };
 
-export const item = (text: string, extra: Partial<MessageItem> = {}): MessageItem => ({
-  tail: `,"data":"${text}"}`,
-  ephemeral: false,
-  ...extra,
-});
+export const item = (text: string, extra: Partial<MessageItem> = {}): MessageItem =>
+  messageItem(`,"data":"${text}"}`, extra);
 
 /** A message that does nothing but fill that many bytes. */
-export const filler = (bytes: number): MessageItem => ({ tail: 'x'.repeat(bytes), ephemeral: false });
+export const filler = (bytes: number): MessageItem => messageItem('x'.repeat(bytes));
 
 /** `offset text`, of messages that `item` made. */
 export const textsOf = (messages: readonly { offset: number; tail: string | Buffer }[]): string[] =>

@@ -4,6 +4,7 @@ import { RedisMessageStore } from '../../src/store/redis/message-store.js';
 import { RedisOutbox } from '../../src/store/redis/outbox.js';
 import type { OutboxSettings } from '../../src/store/redis/outbox-settings.js';
 import { RedisOwnershipStore } from '../../src/store/redis/ownership-store.js';
+import { messageItem } from '../support/message-item.js';
 import { quietStore } from '../support/silent.js';
 import { LONG_MS, TEST_TIMINGS } from './harness.js';
 import { TEST_LOGIN_TIMINGS } from './login-harness.js';
@@ -23,7 +24,7 @@ export async function redisOutbox(url: string, settings: OutboxSettings | undefi
     publish: async (sessionId: string) => {
       sequence += 1;
       const retention = { maxCount: 10, maxBytes: 1_000, maxAgeMs: LONG_MS, whenFull: 'drop_oldest' } as const;
-      const items = [{ tail: ',"data":1}', ephemeral: false }];
+      const items = [messageItem(',"data":1}')];
       await messages.append({ sessionId, writerId: 'writer', sequence, retention, items });
     },
     wait: (ms: number) => sleep(ms + 1),

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { messageItem } from '../support/message-item.js';
 import { LONG_MS } from './harness.js';
 import {
   filler,
@@ -61,7 +62,7 @@ export function retentionContract(make: MakeMessageHarness): void {
 
     test('counts bytes of UTF-8', async () => {
       const stream = await bench.stream();
-      const euro = { tail: '€', ephemeral: false };
+      const euro = messageItem('€');
       await stream.append(
         Array.from({ length: 5 }, () => euro),
         { maxBytes: 15 },

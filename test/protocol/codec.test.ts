@@ -1,15 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeFrame, encode, MAX_BATCH } from '../../src/protocol/codec.js';
-import type { ClientMessage, Position } from '../../src/protocol/messages.js';
+import { decodeFrame, encode, MAX_BATCH, plainSendAck } from '../../src/protocol/codec.js';
+import type { ClientRequest, Position } from '../../src/protocol/messages.js';
 
 const ATTEMPT = 'a'.repeat(22);
 const MAX = Number.MAX_SAFE_INTEGER;
 const position = (offset: unknown, epoch: unknown = '1') => ({ epoch, offset }) as Position;
-const frame = (value: unknown) => decodeFrame(JSON.stringify(value));
+const decode = (text: string) => decodeFrame(text, Buffer.byteLength(text));
+const frame = (value: unknown) => decode(JSON.stringify(value));
 
 describe('frames that are right', () => {
-  it.each<[unknown, ClientMessage]>([
+  it.each<[unknown, ClientRequest]>([
     [
       { type: 'subscribe', session_id: 's' },
       { type: 'subscribe', sessions: [{ session_id: 's' }] },
@@ -52,11 +53,11 @@ describe('frames that are right', () => {
     ],
     [
       { type: 'send', id: '1', session_id: 's', data: null, idempotency_key: '~'.repeat(255), owner_epoch: 1 },
-      { type: 'send', id: '1', session_id: 's', data: null, idempotency_key: '~'.repeat(255) },
+      { type: 'send', id: '1', session_id: 's', idempotency_key: '~'.repeat(255), payload: { text: ',"data":null}' } },
     ],
     [
       { type: 'send', session_id: 's', bytes: '' },
-      { type: 'send', session_id: 's', bytes: '' },
+      { type: 'send', session_id: 's', payload: { text: ',"bytes":""}' } },
     ],
     [
       { type: 'signal', id: '2', session_id: 's', bytes: '/+8=', idempotency_key: 'k' },
@@ -91,7 +92,7 @@ describe('frames that are wrong', () => {
   it.each(['', 'null', '[]', '"x"', '{', '{}', '{"type":1}', '{"type":"A b"}', '{"__proto__":{"type":"ping"}}'])(
     'malformed: %s',
     (text) => {
-      expect(decodeFrame(text)).toMatchObject({ ok: false, counts: true, error: { code: 'malformed_frame' } });
+      expect(decode(text)).toMatchObject({ ok: false, counts: true, error: { code: 'malformed_frame' } });
     },
   );
 
@@ -161,21 +162,21 @@ describe('frames that are wrong', () => {
   });
 
   it('does not quote a frame that may hold a token', () => {
-    const decoded = decodeFrame('{"type":"subscribe","reconnect_token":"secret-token"');
+    const decoded = decode('{"type":"subscribe","reconnect_token":"secret-token"');
     expect(JSON.stringify(decoded)).not.toContain('secret-token');
   });
 
   it('takes nothing from prototypes', () => {
-    const decoded = decodeFrame('{"type":"claim","session_id":"s","__proto__":{"force":true}}');
+    const decoded = decode('{"type":"claim","session_id":"s","__proto__":{"force":true}}');
     expect(decoded).toEqual({ ok: true, message: { type: 'claim', session_id: 's' } });
-    expect(decodeFrame('{"type":"claim","__proto__":{"session_id":"s"}}')).toMatchObject({ ok: false });
+    expect(decode('{"type":"claim","__proto__":{"session_id":"s"}}')).toMatchObject({ ok: false });
     expect(Object.prototype).not.toHaveProperty('force');
   });
 });
 
 describe('what a message carries', () => {
   const nested = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`;
-  const sent = (payload: string) => decodeFrame(`{"type":"send","session_id":"s",${payload}}`);
+  const sent = (payload: string) => decode(`{"type":"send","session_id":"s",${payload}}`);
 
   it.each([
     'null',
@@ -188,9 +189,8 @@ describe('what a message carries', () => {
     nested(128),
   ])('may be %s', (json) => {
     const decoded = sent(`"data":${json}`);
-    const data: unknown = JSON.parse(json);
-    expect(decoded.ok && decoded.message).toEqual({ type: 'send', session_id: 's', data });
-    expect(JSON.stringify(decoded.ok && decoded.message)).toContain(JSON.stringify(data));
+    const text = `,"data":${JSON.stringify(JSON.parse(json))}}`;
+    expect(decoded).toMatchObject({ ok: true, message: { type: 'send', session_id: 's', payload: { text } } });
   });
 
   it.each(['1e999', '[{"a":-1e400}]', nested(129), nested(1_000_000)])(
@@ -266,7 +266,7 @@ const anyFrame = fc.record(
 
 describe('any input', () => {
   const check = (text: string) => {
-    const decoded = decodeFrame(text);
+    const decoded = decode(text);
     if (decoded.ok) return;
     expect(decoded.counts).toBe(decoded.error.code !== 'unsupported_type');
     expect(decoded.error.field === undefined).toBe(decoded.error.code !== 'invalid_field');
@@ -286,7 +286,7 @@ describe('any input', () => {
       fc.property(sessionId, id, attemptId, noise, (session, requestId, attempt, rest) => {
         const message = { type: 'claim', id: requestId, session_id: session, attempt_id: attempt };
         const text = JSON.stringify({ ...rest, ...message });
-        expect(decodeFrame(text)).toEqual({ ok: true, message: JSON.parse(JSON.stringify(message)) });
+        expect(decode(text)).toEqual({ ok: true, message: JSON.parse(JSON.stringify(message)) });
       }),
     ));
 });
@@ -295,11 +295,41 @@ it('writes compact JSON', () => {
   expect(encode({ type: 'pong', id: '1' })).toBe('{"type":"pong","id":"1"}');
 });
 
-it('writes the acknowledgement of a message as JSON has it', () =>
+const ack = fc.record(
+  {
+    type: fc.constant('send_ack' as const),
+    session_id: fc.oneof(fc.constantFrom('s', 't'), sessionId),
+    offset: fc.maxSafeNat(),
+    owner_epoch: fc.oneof(fc.constantFrom(1, 2), fc.maxSafeNat()),
+    id: fc.oneof(fc.string({ maxLength: 128 }), fc.string({ unit: 'binary', maxLength: 128 })),
+  },
+  { requiredKeys: ['type', 'session_id', 'offset', 'owner_epoch'] },
+);
+
+it('writes acknowledgements in turn as JSON has them, but for ids that are not plain', () =>
   fc.assert(
-    fc.property(sessionId, id, fc.maxSafeNat(), fc.maxSafeNat(), (session, requestId, offset, ownerEpoch) => {
-      const ack = { type: 'send_ack', session_id: session, offset, owner_epoch: ownerEpoch } as const;
-      const message = requestId === undefined ? ack : { ...ack, id: requestId };
-      expect(encode(message)).toBe(JSON.stringify(message));
+    fc.property(fc.array(ack), (acks) => {
+      for (const given of acks) {
+        const { id: requestId = '' } = given;
+        const isPlain = /^[ -~]*$/.test(requestId) && JSON.stringify(requestId) === `"${requestId}"`;
+        const text = plainSendAck(given);
+        expect(text !== undefined).toBe(isPlain);
+        if (text === undefined) continue;
+        expect(text).toMatch(/^[ -~]*$/);
+        expect(JSON.parse(text)).toEqual(given);
+      }
     }),
   ));
+
+it.each(['', 'x'.repeat(128)])('writes an acknowledgement with the id "%s"', (requestId) => {
+  const given = { type: 'send_ack', session_id: 's', offset: 1, owner_epoch: 2, id: requestId } as const;
+  expect(plainSendAck(given)).toBe(
+    `{"type":"send_ack","session_id":"s","offset":1,"owner_epoch":2,"id":"${requestId}"}`,
+  );
+});
+
+it.each(['"', '\\', '\n', '\0', 'é', '\u2028', '🦔', '\ud800'])('leaves the id %j to JSON', (requestId) => {
+  const given = { type: 'send_ack', session_id: 's', offset: 1, owner_epoch: 2, id: requestId } as const;
+  expect(plainSendAck(given)).toBeUndefined();
+  expect(JSON.parse(encode(given))).toEqual(given);
+});

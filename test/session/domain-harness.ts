@@ -16,6 +16,7 @@ import { MemoryLock } from '../../src/store/memory/lock.js';
 import { MemoryMessageStore } from '../../src/store/memory/message-store.js';
 import { MemoryOwnershipStore } from '../../src/store/memory/ownership-store.js';
 import { MemoryPresenceStore } from '../../src/store/memory/presence-store.js';
+import { sendRequest } from '../support/send-request.js';
 import { quietSessions, silent } from '../support/silent.js';
 
 export function testTokens(secrets = `test:${'s'.repeat(32)}`): ReconnectTokens {
@@ -37,7 +38,8 @@ type Send = Extract<ClientMessage, { type: 'send' }>;
 /** Sends a message. Resolves when it is acknowledged. */
 export function say(by: Pick<Sessions, 'send'>, subscriber: Subscriber, message: Send): Promise<void> {
   return new Promise((resolve, reject) => {
-    by.send(subscriber, message, (error) => (error === undefined ? resolve() : reject(error)));
+    const done = (error?: unknown) => (error === undefined ? resolve() : reject(error));
+    by.send(subscriber, sendRequest(message), { done });
   });
 }
 

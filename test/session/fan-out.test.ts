@@ -29,7 +29,7 @@ beforeEach(() => start(LAG_BYTES));
 
 function push(bytes = 20): void {
   const text = frameText('', `"${'x'.repeat(bytes - 3)}"`);
-  fanOut.push({ plain: LINES.plain(text), compressed: LINES.compressed(text) }, ++offset);
+  fanOut.push(LINES.plain(text), LINES.compressed(text), ++offset);
 }
 
 function add(principal: string, compresses = false): FakeSubscriber {
@@ -65,7 +65,7 @@ describe('fan-out', () => {
     start(10 * MAX_WRITE_BYTES);
     const subscriber = add('one');
     const text = frameText('', JSON.stringify('é'.repeat(MAX_WRITE_BYTES / 4)));
-    for (let count = 0; count < 3; count++) fanOut.push({ plain: text, compressed: undefined }, ++offset);
+    for (let count = 0; count < 3; count++) fanOut.push(text, undefined, ++offset);
     await nextTurn();
     expect(subscriber.writes).toHaveLength(3);
   });
@@ -89,7 +89,7 @@ describe('fan-out', () => {
   it('counts what a frame has before its text', async () => {
     const subscriber = add('one');
     const text = frameText('', JSON.stringify('x'.repeat(LAG_BYTES / 10 - 2)));
-    for (let count = 0; count < 10; count++) fanOut.push({ plain: text, compressed: undefined }, ++offset);
+    for (let count = 0; count < 10; count++) fanOut.push(text, undefined, ++offset);
     await nextTurn();
     expect(subscriber.writes.length).toBeGreaterThan(1);
     for (const { length } of subscriber.writes) expect(length).toBeLessThanOrEqual(LAG_BYTES);
@@ -98,7 +98,7 @@ describe('fan-out', () => {
   it('gives the plain frame where compressing was not worth it', async () => {
     const compressed = add('compressed', true);
     push();
-    fanOut.push({ plain: frameText('', '1'), compressed: undefined }, ++offset);
+    fanOut.push(frameText('', '1'), undefined, ++offset);
     await nextTurn();
     expect(compressed.writes).toHaveLength(1);
     expect(compressed.writes.toString().match(/compressed/g)).toHaveLength(1);

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { constants, inflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { messageHead } from '../../src/session/message-frame.js';
+import { messageHead, messageStart } from '../../src/session/message-frame.js';
 import type { MessageBatch } from '../../src/session/message-ports.js';
 import { frameEncoder } from '../../src/transport/frame.js';
 import { FakeSubscriber } from './domain-harness.js';
@@ -68,7 +68,7 @@ it('everybody reads each message once, in order and as it was written, whether t
       const publish = (count: number, text: string): MessageBatch => {
         const batch = write(count, text);
         for (const { offset, tail } of batch.messages) {
-          written.push(messageHead(SID, offset, batch.atMs) + tail.toString());
+          written.push(messageHead(messageStart(SID), offset, batch.atMs) + tail.toString());
         }
         return bytes ? asBytes(batch) : batch;
       };

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { HoldfastError } from '../../src/protocol/errors.js';
-import type { AppendOutcome, AppendRequest, MessageItem } from '../../src/session/message-ports.js';
+import type { AppendOutcome, AppendRequest } from '../../src/session/message-ports.js';
 import { type Entry, MessageWriter, type Written } from '../../src/session/message-writer.js';
 import { FakeClock } from '../support/fake-clock.js';
+import { messageItem } from '../support/message-item.js';
 
 const RETENTION = { maxCount: 10, maxBytes: 1_000, maxAgeMs: 1_000, whenFull: 'drop_oldest' } as const;
 
@@ -32,7 +33,6 @@ class HeldStore {
 
 const turn = () => new Promise((resolve) => process.nextTick(resolve)).then(() => {});
 const away = () => new HoldfastError('store_unavailable', 'away');
-const itemOf = (tail: string): MessageItem => ({ tail, ephemeral: false });
 const tailsOf = (request: AppendRequest | undefined) => request?.items.map(({ tail }) => tail);
 
 describe('a message writer', () => {
@@ -50,7 +50,7 @@ describe('a message writer', () => {
   afterEach(() => vi.useRealTimers());
 
   const write = (tail: string, sessionId = 's', bytes = tail.length): Promise<Written> =>
-    writer.append(sessionId, itemOf(tail), bytes);
+    writer.append(sessionId, messageItem(tail, { bytes }));
   const retry = async () => {
     clock.advance(250);
     await vi.advanceTimersByTimeAsync(250);
@@ -83,8 +83,7 @@ describe('a message writer', () => {
   it('takes more while it tells what became of the last ones', async () => {
     const told: unknown[] = [];
     const entry = (tail: string, then: () => void): Entry => ({
-      item: itemOf(tail),
-      bytes: 1,
+      item: messageItem(tail),
       written: (result, epoch) => {
         told.push([tail, result, epoch]);
         then();

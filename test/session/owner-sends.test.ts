@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { HoldfastError } from '../../src/protocol/errors.js';
 import type { Payload } from '../../src/protocol/messages.js';
+import { sendRequest } from '../support/send-request.js';
 import { FakeSubscriber, offsetsOf, SESSION, send, startTalk } from './conversation-harness.js';
 
 const MAX_MESSAGE_BYTES = 200;
@@ -59,7 +60,8 @@ it.each([false, true])('tells once what becomes of each message, and counts it s
           const errors: unknown[] = [];
           told.push({ who, errors });
           const more = { id: String(told.length), ...(key !== undefined && { idempotency_key: key }) };
-          conversation.send(subscribers[who], send(text, more), (error) => errors.push(error));
+          const done = (error: unknown) => errors.push(error);
+          conversation.send(subscribers[who], sendRequest(send(text, more)), { done });
         }
       }
       for (let turn = 0; turn < 20; turn++) await nextTurn();

@@ -14,6 +14,8 @@ import type {
   StreamState,
 } from '../../src/session/message-ports.js';
 import type { StreamContext } from '../../src/session/stream-context.js';
+import { copiedStream } from '../support/copied-stream.js';
+import { messageItem } from '../support/message-item.js';
 import { quietSessions, silent } from '../support/silent.js';
 import { FakeSubscriber, LINES, RETENTION } from './domain-harness.js';
 
@@ -43,7 +45,7 @@ export class FragileStore implements MessageStore {
 
   /** @returns what is published */
   write(messages: { number: number; ephemeral: boolean; filling?: string }[]): MessageBatch {
-    this.#earlier.push({ stream: structuredClone(this.#stream), written: [...this.written] });
+    this.#earlier.push({ stream: copiedStream(this.#stream), written: [...this.written] });
     const owner = { state: 'free', connectionId: '', epoch: 0 } as const;
     const request = {
       sessionId: SID,
@@ -52,7 +54,7 @@ export class FragileStore implements MessageStore {
       retention: this.#retention,
       items: messages.map(({ number, ephemeral, filling = '' }) => {
         const mark = ephemeral ? ',"ephemeral":true' : '';
-        return { tail: `${mark},"data":"${number} ${filling}"}`, ephemeral };
+        return messageItem(`${mark},"data":"${number} ${filling}"}`, { ephemeral });
       }),
     };
     const { batch } = append(this.#stream, request, { ...this.#time(), owner, sent: new Map() });

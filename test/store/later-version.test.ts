@@ -7,6 +7,7 @@ import { RedisLoginStore } from '../../src/store/redis/login-store.js';
 import { RedisMessageStore } from '../../src/store/redis/message-store.js';
 import { RedisNodeRegistry } from '../../src/store/redis/node-registry.js';
 import { loginRequest, presented } from '../contract/login-harness.js';
+import { messageItem } from '../support/message-item.js';
 import { testRedis } from '../support/redis.js';
 import { quietStore } from '../support/silent.js';
 import { claimOf, type OpenStore, openStore } from './redis-store.js';
@@ -58,7 +59,7 @@ test('a session’s position keeps one, and entries of its log may have more fie
   const messages = new RedisMessageStore(open.connection, quietStore);
   const retention = { maxCount: 10, maxBytes: 1_000, maxAgeMs: 60_000, whenFull: 'drop_oldest' } as const;
   const append = (sequence: number) => {
-    const items = [{ tail: `,"data":${sequence}}`, ephemeral: false }];
+    const items = [messageItem(`,"data":${sequence}}`)];
     return messages.append({ sessionId: 'chat:1', writerId: 'writer', sequence, retention, items });
   };
   await append(1);

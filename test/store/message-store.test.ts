@@ -6,6 +6,7 @@ import type { AppendRequest } from '../../src/session/message-ports.js';
 import { standing } from '../../src/session/position.js';
 import { RedisMessageStore } from '../../src/store/redis/message-store.js';
 import { AMPLE, filler, item, resultsOf, textsOf } from '../contract/message-harness.js';
+import { messageItem } from '../support/message-item.js';
 import { type PrivateRedis, startPrivateRedis } from '../support/redis.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { claimOf, type OpenStore, openStore } from './redis-store.js';
@@ -84,7 +85,7 @@ test('a repeated append is one message also when the owner changed in between', 
 
 test('messages published through the store and what it reads go over the wire as the bytes that they are', async () => {
   const tail = `,"data":"ü🦔\u0000\t${'x'.repeat(70_000)}"}`;
-  await store.append(request('chat:3', [{ tail, ephemeral: false }]));
+  await store.append(request('chat:3', [messageItem(tail)]));
   const { entries } = await store.read('chat:3', { after: 0 }, 10);
   expect(entries.map((entry) => entry.tail.toString())).toEqual([tail]);
 });

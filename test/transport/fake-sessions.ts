@@ -1,7 +1,8 @@
 import { HoldfastError } from '../../src/protocol/errors.js';
 import type { HistoryPage, NewMessage, PublishResult, SessionReport } from '../../src/protocol/http.js';
-import type { ClientMessage, Subscription } from '../../src/protocol/messages.js';
+import type { ClientRequest, SendRequest, Subscription } from '../../src/protocol/messages.js';
 import type { HistoryRange } from '../../src/session/message-ports.js';
+import type { Waiting } from '../../src/session/owner-sends.js';
 import type { Subscriber } from '../../src/session/subscriber.js';
 import type { ClaimDetails, SessionsApi } from '../../src/transport/sessions-api.js';
 
@@ -9,7 +10,7 @@ const STATE = { state: 'free', owner_epoch: 1, rev: 1 } as const;
 const POSITION = { epoch: '1', offset: 0 };
 const REPORT = { ...STATE, namespace: 'doc', position: POSITION, first_offset: 1 };
 
-type Message<T extends ClientMessage['type']> = Extract<ClientMessage, { type: T }>;
+type Signal = Extract<ClientRequest, { type: 'signal' }>;
 
 /** Sessions that nobody owns, and a record of what the transport asked for. */
 export class FakeSessions implements SessionsApi {
@@ -19,7 +20,7 @@ export class FakeSessions implements SessionsApi {
   /** Awaited by each request of a session before it is handled. */
   readonly gates = new Map<string, Promise<void>>();
   error: Error | undefined;
-  readonly sent: (Message<'send'> | Message<'signal'>)[] = [];
+  readonly sent: (SendRequest | Signal)[] = [];
   readonly published: (NewMessage & { session_id: string })[][] = [];
   /** What becomes of a published message, in place of being accepted. */
   resultOf: (message: NewMessage & { session_id: string }) => PublishResult | undefined = () => undefined;
@@ -61,17 +62,17 @@ export class FakeSessions implements SessionsApi {
     await this.#handle('release', sessionId);
   }
 
-  send(subscriber: Subscriber, message: Message<'send'>, done: (error?: unknown) => void): void {
+  send(subscriber: Subscriber, message: SendRequest, waiting: Waiting): void {
     this.sent.push(message);
     const acknowledge = () => {
       const echo = message.id === undefined ? {} : { id: message.id };
       subscriber.send({ type: 'send_ack', ...echo, session_id: message.session_id, offset: 1, owner_epoch: 1 });
-      done();
+      waiting.done();
     };
-    this.#handle('send', message.session_id).then(acknowledge, done);
+    this.#handle('send', message.session_id).then(acknowledge, (error: unknown) => waiting.done(error));
   }
 
-  async signal(subscriber: Subscriber, message: Message<'signal'>): Promise<void> {
+  async signal(subscriber: Subscriber, message: Signal): Promise<void> {
     this.sent.push(message);
     await this.#handle('signal', message.session_id);
     const echo = message.id === undefined ? {} : { id: message.id };

@@ -9,7 +9,7 @@ import type { ServerMessage } from '../../src/protocol/messages.js';
 import { authenticate } from '../../src/transport/authenticate.js';
 import { Connection, type GatewaySocket } from '../../src/transport/connection.js';
 import type { ConnectionContext } from '../../src/transport/connection-context.js';
-import { textFrame } from '../../src/transport/frame.js';
+import { joinedFrames } from '../../src/transport/frame.js';
 import { NO_SLOT, TimerWheel } from '../../src/transport/timer-wheel.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { silent } from '../support/silent.js';
@@ -59,7 +59,7 @@ class FakeSocket extends EventEmitter {
 /** No turn ends where time stands still. */
 const AT_ONCE: ConnectionContext['turnWrites'] = {
   has: () => false,
-  add: (writer, part) => writer.writeNow(typeof part === 'string' ? textFrame(part) : part),
+  add: (writer, part) => writer.writeNow(joinedFrames([part])),
   flush: () => {},
 };
 

@@ -26,11 +26,13 @@ describe('sends', () => {
     });
     client.send('{"type":"send","session_id":"s","data":{"__proto__":{"x":1},"y":"\\ud800"}}');
     await client.next();
+    await client.ask({ type: 'send', id: '2', session_id: 's', data: 'ü🦔' });
     expect(await client.ask({ type: 'signal', session_id: 's', bytes: 'AAAA' })).toMatchObject({ type: 'signal_ack' });
-    expect(sessions.sent.map((it) => JSON.stringify(it))).toEqual([
-      '{"type":"send","session_id":"s","data":{"a":[1]},"id":"1","idempotency_key":"k"}',
-      '{"type":"send","session_id":"s","data":{"__proto__":{"x":1},"y":"\\ud800"}}',
-      '{"type":"signal","session_id":"s","bytes":"AAAA"}',
+    expect(sessions.sent).toEqual([
+      { type: 'send', id: '1', session_id: 's', idempotency_key: 'k', payload: { text: ',"data":{"a":[1]}}' } },
+      { type: 'send', session_id: 's', payload: { text: ',"data":{"__proto__":{"x":1},"y":"\\ud800"}}' } },
+      { type: 'send', id: '2', session_id: 's', payload: { text: ',"data":"ü🦔"}', bytes: 17 } },
+      { type: 'signal', session_id: 's', bytes: 'AAAA' },
     ]);
   });
 
