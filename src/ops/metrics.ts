@@ -159,7 +159,7 @@ export class Metrics {
   );
 
   /** What happens with every message since the last reading: a counter takes longer than all else that is done for it. */
-  #tally = { frames: 0, owner: 0, application: 0, delivered: 0 };
+  #tally = { frames: 0, owner: 0, application: 0, delivered: 0, recovered: 0 };
 
   get contentType(): string {
     return this.registry.contentType;
@@ -215,7 +215,7 @@ export class Metrics {
   }
 
   recovered(count: number): void {
-    this.#delivered.inc({ way: 'history' }, count);
+    this.#tally.recovered += count;
   }
 
   signalled(): void {
@@ -328,11 +328,12 @@ export class Metrics {
   }
 
   #countTally(): void {
-    const { frames, owner, application, delivered } = this.#tally;
-    this.#tally = { frames: 0, owner: 0, application: 0, delivered: 0 };
+    const { frames, owner, application, delivered, recovered } = this.#tally;
+    this.#tally = { frames: 0, owner: 0, application: 0, delivered: 0, recovered: 0 };
     this.#frames.inc(frames);
     this.#published.inc({ source: 'owner' }, owner);
     this.#published.inc({ source: 'application' }, application);
     this.#delivered.inc({ way: 'live' }, delivered);
+    this.#delivered.inc({ way: 'history' }, recovered);
   }
 }
