@@ -19,7 +19,8 @@ export async function runGateway(
   extras: Omit<GatewayExtras, 'log'>,
   onStarted: (gateway: Gateway) => void,
 ): Promise<void> {
-  // A turn leaves little alive for a collection to copy: waking V8's helper threads for it costs more than they save.
+  // While messages flow, little is alive when V8 collects its young generation: one thread copies it for less than it
+  // takes to wake the helpers. V8 reads the flag at each collection.
   setFlagsFromString('--no-parallel-scavenge');
   const log = createLogger({ nodeId: config.nodeId, level: config.logLevel });
   const exitAtOnce = (signal: keyof typeof EXIT_CODES): void => process.exit(EXIT_CODES[signal]);

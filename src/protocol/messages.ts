@@ -58,11 +58,11 @@ export interface SendRequest {
   id?: string;
   session_id: string;
   idempotency_key?: string;
-  payload: PayloadText;
+  readonly payload: PayloadText;
 }
 
-/** What a node takes from a client. */
-export type ClientRequest = Exclude<ClientMessage, { type: 'send' }> | SendRequest;
+/** What a client's frame is read as. */
+export type DecodedMessage = Exclude<ClientMessage, { type: 'send' }> | SendRequest;
 
 /** Why the owner of a session changed. */
 export type OwnershipReason =

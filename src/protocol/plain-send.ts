@@ -1,9 +1,9 @@
-/** `send` in the form that clients give it, whose data is a text without escapes: most messages are one. */
+/** `send` in the client's order of fields, whose data is a text without escapes, as the tokens of a model mostly are. */
 import type { SendRequest } from './messages.js';
 
 /**
  * Captures `id` where it stands first, `id` behind `type`, `session_id`, `idempotency_key`, and the end from `data` on.
- * The classes are those of codec.ts, without what is written with an escape.
+ * They take what codec.ts takes, without what is written with an escape.
  */
 const PLAIN_SEND =
   /^\{(?:"id":"([ !#-[\]-~]{0,128})",)?"type":"send"(?:,"id":"([ !#-[\]-~]{0,128})")?,"session_id":"([A-Za-z0-9._~:-]{1,128})"(?:,"idempotency_key":"([!#-[\]-~]{1,255})")?(,"data":"[ !#-[\]-\uffff]*"\})$/;
@@ -19,8 +19,19 @@ export function plainSend(text: string, bytes: number): SendRequest | undefined 
   const [, first, id = first, session_id = '', idempotency_key, end = ''] = match;
   // All before the end is ASCII.
   const payload = { text: end, bytes: bytes - (text.length - end.length) };
-  const request: SendRequest = { type: 'send', session_id, payload };
+  const request: SendRequest = { type: 'send', session_id: ownText(session_id), payload };
   if (id !== undefined) request.id = id;
   if (idempotency_key !== undefined) request.idempotency_key = idempotency_key;
   return request;
+}
+
+let lastSessionId = '';
+
+/**
+ * A copy of the part of a frame that is kept in maps: the part itself would keep the whole frame. A turn's frames are of
+ * one session as a rule.
+ */
+function ownText(sessionId: string): string {
+  if (sessionId !== lastSessionId) lastSessionId = JSON.parse(`"${sessionId}"`) as string;
+  return lastSessionId;
 }

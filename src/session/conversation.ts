@@ -33,7 +33,7 @@ export class Conversation {
   /**
    * Stores and publishes a message of the owner, and acknowledges it. Calls of one turn keep their order.
    * @param waiting told `done` with HoldfastError `not_subscribed`, `forbidden`, `not_owner`, `ownership_unconfirmed`,
-   * `invalid_field`, `message_too_large`, `rate_limited`, `message_rejected`, `application_unavailable`,
+   * `message_too_large`, `rate_limited`, `message_rejected`, `application_unavailable`,
    * `idempotency_conflict`, `history_full`, `store_unavailable`, or with nothing
    */
   send(subscriber: Subscriber, message: SendRequest, waiting: Waiting): void {
@@ -42,7 +42,7 @@ export class Conversation {
 
   /**
    * Passes a watcher's message to the owner and the application, and acknowledges it.
-   * @throws HoldfastError `not_subscribed`, `forbidden`, `invalid_field`, `message_too_large`,
+   * @throws HoldfastError `not_subscribed`, `forbidden`, `message_too_large`,
    * `application_unavailable`, `store_unavailable`
    */
   async signal(subscriber: Subscriber, message: Signal): Promise<void> {

@@ -33,7 +33,7 @@ export class EntryRing {
     const slot = this.#slot(this.#length);
     if (slot === undefined) return;
     slot.atMs = atMs;
-    slot.tail = tail;
+    slot.tail = flat(tail);
     slot.bytes = bytes;
     this.#length += 1;
   }
@@ -64,4 +64,13 @@ export class EntryRing {
     this.#slots = inOrder;
     this.#head = 0;
   }
+}
+
+/**
+ * The same text in one piece: a part of a frame that was put together with others would keep the whole frame. V8 has no
+ * other name for it; counting bytes joins the pieces.
+ */
+function flat(text: string): string {
+  Buffer.byteLength(text);
+  return text;
 }

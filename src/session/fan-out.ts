@@ -24,7 +24,7 @@ export class FanOut {
   readonly #live = new Set<Subscriber>();
   #waiting: FramePart[] = [];
   /** Of those that wait, by index. What is not worth it goes plain to those that take compressed frames, too. */
-  #compressed = new Map<number, Buffer>();
+  #compressed: Map<number, Buffer> | undefined;
   #waitingBytes = 0;
   #scheduled = false;
   /** Of the messages taken, and of those of them that were written. */
@@ -58,7 +58,10 @@ export class FanOut {
     const bytes = Buffer.isBuffer(plain) ? plain.length : plain.bytes + MAX_HEADER_BYTES;
     if (this.#waitingBytes + bytes > this.#maxBytes) this.flush();
     this.#offset = offset;
-    if (compressed !== undefined) this.#compressed.set(this.#waiting.length, compressed);
+    if (compressed !== undefined) {
+      this.#compressed ??= new Map();
+      this.#compressed.set(this.#waiting.length, compressed);
+    }
     this.#waiting.push(plain);
     this.#waitingBytes += bytes;
     if (this.#scheduled) return;
@@ -80,9 +83,9 @@ export class FanOut {
   flush(): void {
     if (this.#waiting.length === 0) return;
     const waiting = this.#waiting;
-    const compressible = this.#compressed;
+    const compressedOnes = this.#compressed;
     this.#waiting = [];
-    if (compressible.size > 0) this.#compressed = new Map();
+    this.#compressed = undefined;
     this.#waitingBytes = 0;
     const { frames, lagBytes, onLagging, onDelivered } = this.#options;
     let plain: Buffer | undefined;
@@ -95,7 +98,7 @@ export class FanOut {
         continue;
       }
       if (subscriber.compresses) {
-        compressed ??= frames.joined(waiting.map((frame, index) => compressible.get(index) ?? frame));
+        compressed ??= frames.joined(waiting.map((frame, index) => compressedOnes?.get(index) ?? frame));
         subscriber.sendFrames(compressed);
       } else {
         plain ??= frames.joined(waiting);

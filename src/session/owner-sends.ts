@@ -54,8 +54,7 @@ export class OwnerSends {
   }
 
   #append(outgoing: Outgoing, subscriber: Subscriber, message: SendRequest, waiting: Waiting): void {
-    const sessionId = outgoing.lease?.sessionId ?? message.session_id;
-    this.#writer.add(sessionId, new SendEntry(outgoing, this.#node, subscriber, message, waiting));
+    this.#writer.add(message.session_id, new SendEntry(outgoing, this.#node, subscriber, message, waiting));
   }
 
   async #appendLater(
@@ -174,15 +173,14 @@ class SendEntry implements Entry {
       return;
     }
     if (result.result === 'accepted') deps.telemetry.published('owner', 1);
-    const { id } = this.#message;
-    const sessionId = this.#lease?.sessionId ?? this.#message.session_id;
+    const { id, session_id: sessionId } = this.#message;
     const { offset } = result;
     const ownerEpoch = this.#lease?.epoch ?? hub.get(sessionId)?.view?.epoch ?? 0;
     const type = 'send_ack';
     this.#subscriber.send(
       id === undefined
         ? { type, session_id: sessionId, offset, owner_epoch: ownerEpoch }
-        : { type, id, session_id: sessionId, offset, owner_epoch: ownerEpoch },
+        : { type, session_id: sessionId, offset, owner_epoch: ownerEpoch, id },
     );
     this.#waiting.done();
   }

@@ -1,7 +1,7 @@
 import { CLOSE_CODES } from '../protocol/close-codes.js';
 import { decodeFrame } from '../protocol/codec.js';
 import { HoldfastError } from '../protocol/errors.js';
-import { type ClientMessage, type ClientRequest, PROTOCOL_MINOR, type ServerMessage } from '../protocol/messages.js';
+import { type ClientMessage, type DecodedMessage, PROTOCOL_MINOR, type ServerMessage } from '../protocol/messages.js';
 import { parsedPayload } from '../protocol/payload.js';
 import type { FakeCredential } from './fake-credential.js';
 import type { Party } from './fake-record.js';
@@ -229,7 +229,7 @@ export class FakeConnection implements Party, FarEnd {
   }
 }
 
-function messageOf(request: ClientRequest): ClientMessage {
+function messageOf(request: DecodedMessage): ClientMessage {
   if (request.type !== 'send') return request;
   const { payload, ...send } = request;
   return { ...send, ...parsedPayload(payload) };

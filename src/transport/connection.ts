@@ -167,6 +167,7 @@ export class Connection implements Subscriber, WheelItem, TurnWriter {
 
   send(message: ServerMessage): void {
     if (!this.#open) return;
+    // ASCII, so that its bytes need not be counted.
     const ascii = message.type === 'send_ack' ? plainSendAck(message) : undefined;
     this.#context.turnWrites.add(this, ascii === undefined ? encode(message) : frameText(ascii, '', 0));
   }

@@ -1,12 +1,12 @@
-import type { ClientRequest } from '../protocol/messages.js';
+import type { DecodedMessage } from '../protocol/messages.js';
 import type { Connection } from './connection.js';
 import { type Inbox, settle } from './inbox.js';
 import type { SessionsApi } from './sessions-api.js';
 
-type Message<T extends ClientRequest['type']> = Extract<ClientRequest, { type: T }>;
+type Message<T extends DecodedMessage['type']> = Extract<DecodedMessage, { type: T }>;
 
 /** Hands a checked message to the domain. A `ping` waits for nothing; sends and signals not for one another. */
-export function dispatch(message: ClientRequest, connection: Connection, inbox: Inbox, sessions: SessionsApi): void {
+export function dispatch(message: DecodedMessage, connection: Connection, inbox: Inbox, sessions: SessionsApi): void {
   if (message.type === 'send') send(message, connection, inbox, sessions);
   else if (message.type === 'signal') signal(message, connection, inbox, sessions);
   else request(message, connection, inbox, sessions);
@@ -22,7 +22,7 @@ function signal(message: Message<'signal'>, connection: Connection, inbox: Inbox
   });
 }
 
-type Request = Exclude<ClientRequest, { type: 'send' | 'signal' }>;
+type Request = Exclude<DecodedMessage, { type: 'send' | 'signal' }>;
 
 function request(message: Request, connection: Connection, inbox: Inbox, sessions: SessionsApi): void {
   const { id } = message;

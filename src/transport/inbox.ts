@@ -2,12 +2,12 @@
 
 import { type DecodeError, decodeFrame } from '../protocol/codec.js';
 import { HoldfastError } from '../protocol/errors.js';
-import type { ClientRequest } from '../protocol/messages.js';
+import type { DecodedMessage } from '../protocol/messages.js';
 import type { Waiting } from '../session/owner-sends.js';
 import type { Connection } from './connection.js';
 import type { ConnectionContext } from './connection-context.js';
 import { dispatch } from './dispatch.js';
-import { type Echo, Request, type Work } from './request.js';
+import { type Echo, PendingRequest, type Work } from './pending-request.js';
 import { RequestLine } from './request-line.js';
 import { TokenBucket } from './token-bucket.js';
 
@@ -32,7 +32,7 @@ export class Inbox {
   /** Of the frame in hand. */
   #frameBytes = 0;
   /** Of each session that has requests pending, and of none. */
-  readonly #lines = new Map<string | undefined, RequestLine<Request>>();
+  readonly #lines = new Map<string | undefined, RequestLine<PendingRequest>>();
 
   constructor(connection: Connection, context: ConnectionContext) {
     this.#connection = connection;
@@ -65,7 +65,9 @@ export class Inbox {
    * wait. An error that `work` throws is sent as the answer.
    */
   enqueue(sessionId: string | undefined, id: string | undefined, work: () => Promise<void>): void {
-    this.#enqueue(new Request(this, { id, session_id: sessionId }, false, 0, (waiting) => void settle(work, waiting)));
+    this.#enqueue(
+      new PendingRequest(this, { id, session_id: sessionId }, false, 0, (waiting) => void settle(work, waiting)),
+    );
   }
 
   /**
@@ -73,7 +75,7 @@ export class Inbox {
    * their order.
    */
   enqueueShared(message: Echo, work: Work): void {
-    this.#enqueue(new Request(this, message, true, this.#frameBytes, work));
+    this.#enqueue(new PendingRequest(this, message, true, this.#frameBytes, work));
   }
 
   /** @throws HoldfastError `too_many_subscriptions` */
@@ -96,15 +98,15 @@ export class Inbox {
     });
   }
 
-  /** For `Request`. */
-  ended(request: Request, error: unknown): void {
+  /** For `PendingRequest`. */
+  ended(request: PendingRequest, error: unknown): void {
     if (error !== undefined) this.#refuse(request, error);
     this.#pending -= 1;
     this.#count(-request.bytes);
     this.#lineOf(request.session_id).ended();
   }
 
-  #enqueue(request: Request): void {
+  #enqueue(request: PendingRequest): void {
     if (this.#pending >= this.#context.limits.maxPendingRequests || !this.#hasRoom(request.bytes)) {
       this.fail(new HoldfastError('rate_limited', 'Too many requests are pending', { retryAfterMs: 100 }), request);
       return;
@@ -125,10 +127,10 @@ export class Inbox {
     this.#context.pending.bytes += bytes;
   }
 
-  #lineOf(sessionId: string | undefined): RequestLine<Request> {
+  #lineOf(sessionId: string | undefined): RequestLine<PendingRequest> {
     const known = this.#lines.get(sessionId);
     if (known !== undefined) return known;
-    const line = new RequestLine<Request>(
+    const line = new RequestLine<PendingRequest>(
       (request) => this.#perform(request),
       () => this.#lines.delete(sessionId),
     );
@@ -149,7 +151,7 @@ export class Inbox {
     return waitMs;
   }
 
-  #accept(message: ClientRequest): void {
+  #accept(message: DecodedMessage): void {
     if (message.type === 'subscribe' && message.sessions.length > 1) {
       const { clock, limits } = this.#context;
       const nowMs = clock.monotonicMs();
@@ -170,18 +172,18 @@ export class Inbox {
     if (this.#badFrames >= this.#context.limits.maxBadFrames) this.#connection.close('protocol_violation');
   }
 
-  #rateLimited(retryAfterMs: number, message: ClientRequest | DecodeError): void {
+  #rateLimited(retryAfterMs: number, message: DecodedMessage | DecodeError): void {
     this.#context.telemetry.rateLimited();
     const session_id = 'session_id' in message ? message.session_id : undefined;
     this.fail(new HoldfastError('rate_limited', 'Too many frames', { retryAfterMs }), { id: message.id, session_id });
   }
 
-  #perform(request: Request): void {
+  #perform(request: PendingRequest): void {
     if (this.#connection.open) request.work(request);
     else request.done();
   }
 
-  #refuse(request: Request, error: unknown): void {
+  #refuse(request: PendingRequest, error: unknown): void {
     if (error instanceof HoldfastError) {
       this.fail(error, request);
       return;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ClientError, Message, Position, PresenceChange, Session, Signal } from '../../src/client/index.js';
+import { plainSend } from '../../src/protocol/plain-send.js';
 import { client, connect, gateway, opened, owning, pass, reopened } from './client-harness.js';
 import { OWNED } from './fake-gateway.js';
 
@@ -39,6 +40,14 @@ function listen(session: Session) {
 const codeOf = (promise: Promise<unknown>) => promise.catch((error: ClientError) => error.code);
 
 describe('messages', () => {
+  it('of plain text are sent in the form that nodes read fastest', async () => {
+    const session = await owning();
+    void session.send('a token').catch(() => {});
+    await pass(0);
+    const text = JSON.stringify(gateway.socket.last('send'));
+    expect(plainSend(text, text.length)).toMatchObject({ id: gateway.socket.last('send').id, payload: { bytes: 18 } });
+  });
+
   it('arrive with what is known of them, bytes as bytes', async () => {
     const session = await opened();
     const { messages } = listen(session);

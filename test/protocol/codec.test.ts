@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeFrame, encode, MAX_BATCH, plainSendAck } from '../../src/protocol/codec.js';
-import type { ClientRequest, Position } from '../../src/protocol/messages.js';
+import type { DecodedMessage, Position } from '../../src/protocol/messages.js';
 
 const ATTEMPT = 'a'.repeat(22);
 const MAX = Number.MAX_SAFE_INTEGER;
@@ -10,7 +10,7 @@ const decode = (text: string) => decodeFrame(text, Buffer.byteLength(text));
 const frame = (value: unknown) => decode(JSON.stringify(value));
 
 describe('frames that are right', () => {
-  it.each<[unknown, ClientRequest]>([
+  it.each<[unknown, DecodedMessage]>([
     [
       { type: 'subscribe', session_id: 's' },
       { type: 'subscribe', sessions: [{ session_id: 's' }] },

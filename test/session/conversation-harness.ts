@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import type { Clock } from '../../src/lib/clock.js';
 import { systemClock } from '../../src/lib/clock.js';
 import { HoldfastError } from '../../src/protocol/errors.js';
@@ -95,6 +96,8 @@ export function startConversation(options: { settings?: Partial<SessionSettings>
     messages: {
       append: (request) => {
         appends.push(request);
+        // Frames are made by it.
+        for (const { tail, bytes } of request.items) expect.soft(bytes).toBe(Buffer.byteLength(tail));
         return seam.append(request);
       },
       read: (...args) => messages.read(...args),

@@ -95,6 +95,20 @@ describe('fan-out', () => {
     for (const { length } of subscriber.writes) expect(length).toBeLessThanOrEqual(LAG_BYTES);
   });
 
+  it('keeps apart what is pushed while it writes', async () => {
+    const [first, second] = [add('first'), add('second', true)];
+    const sendFrames = first.sendFrames.bind(first);
+    first.sendFrames = (frames) => {
+      first.sendFrames = sendFrames;
+      fanOut.push(Buffer.from('"plain two"\n'), Buffer.from('"small two"\n'), ++offset);
+      sendFrames(frames);
+    };
+    fanOut.push(Buffer.from('"plain one"\n'), undefined, ++offset);
+    fanOut.flush();
+    fanOut.flush();
+    expect(second.writes.map(String)).toEqual(['"plain one"\n', '"small two"\n']);
+  });
+
   it('gives the plain frame where compressing was not worth it', async () => {
     const compressed = add('compressed', true);
     push();

@@ -1,6 +1,6 @@
 import { HoldfastError } from '../../src/protocol/errors.js';
 import type { HistoryPage, NewMessage, PublishResult, SessionReport } from '../../src/protocol/http.js';
-import type { ClientRequest, SendRequest, Subscription } from '../../src/protocol/messages.js';
+import type { DecodedMessage, SendRequest, Subscription } from '../../src/protocol/messages.js';
 import type { HistoryRange } from '../../src/session/message-ports.js';
 import type { Waiting } from '../../src/session/owner-sends.js';
 import type { Subscriber } from '../../src/session/subscriber.js';
@@ -10,7 +10,7 @@ const STATE = { state: 'free', owner_epoch: 1, rev: 1 } as const;
 const POSITION = { epoch: '1', offset: 0 };
 const REPORT = { ...STATE, namespace: 'doc', position: POSITION, first_offset: 1 };
 
-type Signal = Extract<ClientRequest, { type: 'signal' }>;
+type Signal = Extract<DecodedMessage, { type: 'signal' }>;
 
 /** Sessions that nobody owns, and a record of what the transport asked for. */
 export class FakeSessions implements SessionsApi {

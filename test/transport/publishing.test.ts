@@ -20,6 +20,21 @@ async function start() {
 }
 
 describe('publishing', () => {
+  it('says of each message of several what became of it, a repeat included', async () => {
+    const { publish, sessions } = await start();
+    sessions.resultOf = ({ session_id, ...message }) =>
+      'data' in message && message.data === 2 ? { session_id, offset: 1, epoch: '1', duplicate: true } : undefined;
+    const { body } = await publish(ONE, { messages: [{ data: 1 }, { data: 2 }, { data: 3 }] });
+    const published = { session_id: 'doc:1', epoch: '1' };
+    expect(body).toEqual({
+      results: [
+        { ...published, offset: 1 },
+        { ...published, offset: 1, duplicate: true },
+        { ...published, offset: 3 },
+      ],
+    });
+  });
+
   it('one message answers its offset, without a cache', async () => {
     const { publish, sessions } = await start();
     const message = {

@@ -10,7 +10,7 @@ export interface Echo {
 export type Work = (waiting: Waiting) => void;
 
 /** What a frame asks for, and who waits for the answer: one object, since there is one for each message. */
-export class Request implements Echo, Waiting {
+export class PendingRequest implements Echo, Waiting {
   readonly id: string | undefined;
   readonly session_id: string | undefined;
   /** Whether it may run together with others of its session. */
@@ -18,10 +18,10 @@ export class Request implements Echo, Waiting {
   /** What it counts for while it is pending. */
   readonly bytes: number;
   readonly work: Work;
-  readonly #inbox: { ended(request: Request, error: unknown): void };
+  readonly #inbox: { ended(request: PendingRequest, error: unknown): void };
 
   constructor(
-    inbox: { ended(request: Request, error: unknown): void },
+    inbox: { ended(request: PendingRequest, error: unknown): void },
     { id, session_id }: Echo,
     shared: boolean,
     bytes: number,
