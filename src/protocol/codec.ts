@@ -9,7 +9,7 @@ import type {
   ServerMessage,
   Subscription,
 } from './messages.js';
-import { payloadOf, payloadText } from './payload.js';
+import { PLAIN, payloadOf, payloadText } from './payload.js';
 import { plainSend } from './plain-send.js';
 import { isSessionId, SESSION_ID_RULE } from './session-id.js';
 import {
@@ -30,8 +30,6 @@ import {
 export const MAX_BATCH = 128;
 
 const ID: TextRule = { pattern: /^.{0,128}$/s, rule: 'a string of at most 128 characters' };
-/** ASCII without escapes. */
-const PLAIN_ID = /^[ !#-[\]-~]*$/;
 const SESSION_ID: TextRule = { pattern: { test: isSessionId }, rule: SESSION_ID_RULE };
 const RECONNECT_TOKEN: TextRule = { pattern: /^.{1,512}$/s, rule: 'a string of 1 to 512 characters' };
 const ATTEMPT_ID: TextRule = {
@@ -137,7 +135,7 @@ export function encode(message: ServerMessage): string {
  */
 export function plainSendAck(ack: Extract<ServerMessage, { type: 'send_ack' }>): string | undefined {
   const { id, session_id, offset, owner_epoch } = ack;
-  if (id !== undefined && !PLAIN_ID.test(id)) return undefined;
+  if (id !== undefined && !PLAIN.test(id)) return undefined;
   if (session_id !== lastAck.session_id || owner_epoch !== lastAck.owner_epoch) {
     const start = `{"type":"send_ack","session_id":"${session_id}","offset":`;
     lastAck = { session_id, owner_epoch, start, end: `,"owner_epoch":${owner_epoch}` };

@@ -26,7 +26,7 @@ export function payloadOf(object: JsonObject, path = ''): Payload {
 }
 
 /** ASCII that JSON writes as it is: no quote, backslash or control character. */
-const PLAIN = /^[ !#-[\]-~]*$/;
+export const PLAIN = /^[ !#-[\]-~]*$/;
 
 /** A payload as the end of a frame. */
 export function payloadText(payload: Payload): PayloadText {

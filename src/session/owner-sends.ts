@@ -197,24 +197,23 @@ class SendEntry implements Entry {
  */
 function repeat(subscriber: Subscriber, message: SendRequest, { maxMessageBytes }: SessionSettings): Outgoing {
   const { session_id: sessionId, idempotency_key: key, payload } = message;
-  const { tail, bytes } = messageTail({}, payload);
-  requireSize(bytes, maxMessageBytes);
+  const tail = messageTail({}, payload);
+  requireSize(tail.bytes, maxMessageBytes);
   // Nobody ever owns a session at epoch 0: the store knows the message, or refuses it.
   const owner = { connectionId: subscriber.id, epoch: 0 };
   const idempotency = idempotencyOf(key, payload, 'send', sessionId, subscriber.principal);
-  return { item: sentItem(tail, bytes, owner, idempotency), lease: undefined };
+  return { item: sentItem(tail, owner, idempotency), lease: undefined };
 }
 
 function outgoingOf(lease: Lease, { idempotency_key: key, payload }: SendRequest, settings: SessionSettings): Outgoing {
   const { sessionId, subscriber, connectionId, epoch } = lease;
-  const { tail, bytes } = tailOf(lease, payload, settings);
+  const tail = tailOf(lease, payload, settings);
   const idempotency = idempotencyOf(key, payload, 'send', sessionId, subscriber.principal);
-  return { item: sentItem(tail, bytes, { connectionId, epoch }, idempotency), lease };
+  return { item: sentItem(tail, { connectionId, epoch }, idempotency), lease };
 }
 
 function sentItem(
-  tail: string,
-  bytes: number,
+  { tail, bytes }: Tail,
   owner: MessageItem['owner'],
   idempotency: MessageItem['idempotency'],
 ): MessageItem {
