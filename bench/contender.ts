@@ -63,14 +63,18 @@ export function against(one: Contender, other: Contender, ofAll = false): number
   );
 }
 
-/** In turns; the first rounds, in which code is compiled, do not count. */
+/**
+ * In turns, there and back, so that what else the machine does hits all of them. The first rounds, in which code is
+ * compiled, do not count.
+ */
 export async function takeTurns(
   contenders: readonly Contender[],
   { warmUp, rounds }: { warmUp: number; rounds: number },
   turn: (it: Contender) => Promise<Counted>,
 ): Promise<void> {
   for (let round = 0; round < warmUp + rounds; round++) {
-    for (const it of contenders) {
+    const order = round % 2 === 0 ? contenders : contenders.toReversed();
+    for (const it of order) {
       const result = await measured(it, () => turn(it));
       if (round >= warmUp) it.rounds.push(result);
     }

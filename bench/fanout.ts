@@ -6,9 +6,9 @@ import { DATA, type Kind } from './publishers.js';
 import { ratio, table } from './report.js';
 
 const SUBSCRIBERS = [100, 1_000, 5_000];
-const ROUND_MS = 1_000;
-export const FAN_OUT_ROUNDS = 5;
-const TURNS = { warmUp: 1, rounds: FAN_OUT_ROUNDS };
+const ROUND_MS = 500;
+export const FAN_OUT_ROUNDS = 15;
+const TURNS = { warmUp: 5, rounds: FAN_OUT_ROUNDS };
 /** Messages on their way to each subscriber: enough to saturate, and few enough that the slowest ends a round soon. */
 const WINDOW = 200;
 const MAX_WINDOW_DELIVERIES = 100_000;
@@ -48,7 +48,7 @@ async function compare(servers: readonly Server[], subscribers: number): Promise
 }
 
 function report(contenders: readonly Contender[], title: string): void {
-  const [, limit, , io, ours] = contenders as [Contender, Contender, Contender, Contender, Contender];
+  const [, limit, ours, , io] = contenders as [Contender, Contender, Contender, Contender, Contender];
   table(
     `${title}: deliveries per CPU second of the server, medians of ${FAN_OUT_ROUNDS} rounds in turn`,
     ['server', 'thousands', 'against batched ws'],
@@ -65,9 +65,9 @@ export async function fanout(): Promise<void> {
   try {
     await add('batched bare sockets', 'relay', peer('batched-raw'));
     await add('batched ws', 'relay', peer('batched-ws'));
+    await add('holdfast', 'holdfast', startMemoryGateway(UNLIMITED));
     await add('ws, send to each', 'relay', peer('naive-ws'));
     await add('Socket.IO', 'socket.io', peer('socket-io-room'));
-    await add('holdfast', 'holdfast', startMemoryGateway(UNLIMITED));
     for (const subscribers of SUBSCRIBERS) await compare(servers, subscribers);
   } finally {
     await Promise.all(servers.map((it) => it.stop()));

@@ -1,15 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
-const CLOCK_TICKS_PER_SECOND = 100;
+const NS_PER_SECOND = 1e9;
 
-/** User and system CPU seconds of a process so far. Linux. */
+/** CPU seconds of a process so far, of its threads that run still, to the microsecond and not to the tick. Linux. */
 export function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;
+  const tasks = `/proc/${pid}/task`;
+  const used = readdirSync(tasks).map((task) => Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[0]));
+  return used.reduce((sum, ns) => sum + ns, 0) / NS_PER_SECOND;
 }
 
 /** Resident memory of a process in KiB. Linux. */
