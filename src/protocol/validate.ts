@@ -17,6 +17,12 @@ export function refuse(field: string, rule: string): never {
   throw new HoldfastError('invalid_field', `${field} must be ${rule}`, { field });
 }
 
+/** @throws what a reader of the object at `path` threw, with that path @param error as `refuse` throws it, or another */
+export function refuseWithin(path: string, error: unknown): never {
+  if (!(error instanceof HoldfastError) || error.field === undefined) throw error;
+  throw new HoldfastError(error.code, `${path}.${error.message}`, { field: `${path}.${error.field}` });
+}
+
 export interface TextRule {
   pattern: Pick<RegExp, 'test'>;
   /** What the pattern asks for, to end the sentence "… must be". */

@@ -15,6 +15,11 @@ export interface Chunk {
   to: number;
 }
 
+interface KeptChunk extends Chunk {
+  /** The message behind it had no room, so that it stays as it is. */
+  isFull: boolean;
+}
+
 /** Frames of messages that follow each other without gap. */
 export class FrameRun {
   #from: number;
@@ -22,8 +27,9 @@ export class FrameRun {
   #frames: MessageFrame[] = [];
   /** How many at the beginning of `#frames` are dropped. */
   #dropped = 0;
-  /** Those who miss the same are written the same buffer. */
-  #last: { offset: number; compressed: boolean; chunk: Chunk } | undefined;
+  /** Those who miss the same are written the same buffers, also where they come one after the other. Oldest first. */
+  readonly #kept = new Map<number, KeptChunk>();
+  #keptBytes = 0;
 
   /** @param from the offset before the first message */
   constructor(from: number, frames: MessageFrame[] = []) {
@@ -69,16 +75,35 @@ export class FrameRun {
   chunk(offset: number, compressed: boolean): Chunk | undefined {
     const start = offset - this.#from + this.#dropped;
     if (start < this.#dropped || start >= this.#frames.length) return undefined;
+    const key = offset * 2 + Number(compressed);
+    const known = this.#kept.get(key);
+    if (known?.isFull === true) return known;
     let end = start;
     let bytes = 0;
     do bytes += this.#frames[end++]?.plain.length ?? 0;
     while (end < this.#frames.length && bytes + (this.#frames[end]?.plain.length ?? 0) <= MAX_CHUNK_BYTES);
     const count = end - start;
-    const last = this.#last;
-    if (last?.offset === offset && last.compressed === compressed && last.chunk.count === count) return last.chunk;
-    const chunk = { frames: concatenated(this.#frames.slice(start, end), compressed), count, to: offset + count };
-    this.#last = { offset, compressed, chunk };
+    if (known?.count === count) return known;
+    const frames = concatenated(this.#frames.slice(start, end), compressed);
+    const chunk = { frames, count, to: offset + count, isFull: end < this.#frames.length };
+    this.#keep(key, chunk);
     return chunk;
+  }
+
+  /** As many as take no more memory than the frames themselves. */
+  #keep(key: number, chunk: KeptChunk): void {
+    this.#forget(key);
+    this.#kept.set(key, chunk);
+    this.#keptBytes += chunk.frames.length;
+    for (const oldest of this.#kept.keys()) {
+      if (this.#keptBytes <= this.#bytes) break;
+      this.#forget(oldest);
+    }
+  }
+
+  #forget(key: number): void {
+    this.#keptBytes -= this.#kept.get(key)?.frames.length ?? 0;
+    this.#kept.delete(key);
   }
 }
 

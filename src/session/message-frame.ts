@@ -24,8 +24,12 @@ export function messageStart(sessionId: string): string {
 
 /** @param start the session's */
 export function messageHead(start: string, offset: number, atMs: number): string {
-  return `${start}${offset},"at":${atMs}`;
+  if (atMs !== last.atMs) last = { atMs, end: `,"at":${atMs}` };
+  return start + offset + last.end;
 }
+
+/** Those of one batch have the same time. */
+let last = { atMs: -1, end: '' };
 
 /** @returns it with its bytes, UTF-8 */
 export function messageTail({ ephemeral, ownerEpoch, principal }: MessageTail, payload: PayloadText): Tail {

@@ -10,6 +10,7 @@ import type { ItemResult, MessageItem } from './message-ports.js';
 import type { Entry, MessageWriter } from './message-writer.js';
 import { confirmedLease } from './owner-changes.js';
 import { idempotencyOf } from './publication.js';
+import type { SessionRights } from './rights.js';
 import { SendQuota } from './send-quota.js';
 import type { SessionNode, SessionSettings } from './session-node.js';
 import type { Subscriber } from './subscriber.js';
@@ -20,11 +21,11 @@ export interface Waiting {
   done(error?: unknown): void;
 }
 
-/** A message that is ready for the store. */
-interface Outgoing {
-  item: MessageItem;
-  /** Undefined for a message that can only be a repeat. */
-  lease: Lease | undefined;
+/** A lease whose owner was found to have the right to send, and the time. */
+interface Sender {
+  lease: Lease;
+  rights: SessionRights;
+  settings: SessionSettings;
 }
 
 /** What owners say. There is no promise for each message: most wait for nothing but the store. */
@@ -32,6 +33,8 @@ export class OwnerSends {
   readonly #node: SessionNode;
   readonly #writer: MessageWriter;
   readonly #quota = new SendQuota();
+  /** The last, until what was read at once is through: no time passes, and it is asked whether it is still the one. */
+  #sender: Sender | undefined;
   /** The last question to the application about a message of each connection. */
   readonly #turns = new WeakMap<Subscriber, Promise<unknown>>();
 
@@ -42,35 +45,26 @@ export class OwnerSends {
 
   /** As `Conversation.send`. */
   send(subscriber: Subscriber, message: SendRequest, waiting: Waiting): void {
-    let outgoing: Outgoing | Promise<Outgoing>;
+    let entry: SendEntry | Promise<SendEntry>;
     try {
-      outgoing = this.#outgoing(subscriber, message);
+      entry = this.#entry(subscriber, message, waiting);
     } catch (error) {
       this.#fail(error, waiting);
       return;
     }
-    if (outgoing instanceof Promise) void this.#appendLater(outgoing, subscriber, message, waiting);
-    else this.#append(outgoing, subscriber, message, waiting);
+    if (entry instanceof Promise) void this.#addLater(entry, message, waiting);
+    else this.#writer.add(message.session_id, entry);
   }
 
-  #append(outgoing: Outgoing, subscriber: Subscriber, message: SendRequest, waiting: Waiting): void {
-    this.#writer.add(message.session_id, new SendEntry(outgoing, this.#node, subscriber, message, waiting));
-  }
-
-  async #appendLater(
-    outgoing: Promise<Outgoing>,
-    subscriber: Subscriber,
-    message: SendRequest,
-    waiting: Waiting,
-  ): Promise<void> {
-    let ready: Outgoing;
+  async #addLater(entry: Promise<SendEntry>, message: SendRequest, waiting: Waiting): Promise<void> {
+    let ready: SendEntry;
     try {
-      ready = await outgoing;
+      ready = await entry;
     } catch (error) {
       this.#fail(error, waiting);
       return;
     }
-    this.#append(ready, subscriber, message, waiting);
+    this.#writer.add(message.session_id, ready);
   }
 
   #fail(error: unknown, waiting: Waiting): void {
@@ -78,26 +72,44 @@ export class OwnerSends {
     waiting.done(error);
   }
 
-  #outgoing(subscriber: Subscriber, message: SendRequest): Outgoing | Promise<Outgoing> {
+  #entry(subscriber: Subscriber, message: SendRequest, waiting: Waiting): SendEntry | Promise<SendEntry> {
+    const sender = this.#sender;
+    if (sender !== undefined && this.#isStill(sender, subscriber, message.session_id)) {
+      return this.#ownersEntry(sender, message, waiting);
+    }
     const asking = requireRight(this.#node, subscriber, 'send', message.session_id);
-    return asking === undefined ? this.#prepare(subscriber, message) : this.#prepareAfter(asking, subscriber, message);
+    if (asking === undefined) return this.#allowedEntry(subscriber, message, waiting);
+    return asking.then(() => this.#allowedEntry(subscriber, message, waiting));
   }
 
-  async #prepareAfter(asking: Promise<void>, subscriber: Subscriber, message: SendRequest): Promise<Outgoing> {
-    await asking;
-    return this.#prepare(subscriber, message);
+  #isStill({ lease, rights }: Sender, subscriber: Subscriber, sessionId: string): boolean {
+    return this.#node.leases.of(sessionId, subscriber) === lease && subscriber.rights === rights;
   }
 
-  #prepare(subscriber: Subscriber, message: SendRequest): Outgoing | Promise<Outgoing> {
+  #allowedEntry(subscriber: Subscriber, message: SendRequest, waiting: Waiting): SendEntry | Promise<SendEntry> {
     const { session_id: sessionId, idempotency_key: key } = message;
     const settings = this.#node.deps.settingsOf(sessionId);
     if (key !== undefined && this.#node.leases.of(sessionId, subscriber) === undefined) {
-      return repeat(subscriber, message, settings);
+      const item = repeatOf(subscriber, message, settings);
+      return new SendEntry(item, undefined, this.#node, subscriber, message, waiting);
     }
     const lease = confirmedLease(this.#node, subscriber, sessionId);
-    const outgoing = outgoingOf(lease, message, settings);
-    if (settings.sendsPerSecond > 0) this.#takeQuota(sessionId, settings.sendsPerSecond);
-    return settings.asks.message ? this.#accepted(lease, message, outgoing.item) : outgoing;
+    const sender = { lease, rights: subscriber.rights, settings };
+    this.#sender = sender;
+    queueMicrotask(() => {
+      this.#sender = undefined;
+    });
+    return this.#ownersEntry(sender, message, waiting);
+  }
+
+  #ownersEntry({ lease, settings }: Sender, message: SendRequest, waiting: Waiting): SendEntry | Promise<SendEntry> {
+    const { subscriber } = lease;
+    const item = itemOf(lease, message, settings);
+    if (settings.sendsPerSecond > 0) this.#takeQuota(message.session_id, settings.sendsPerSecond);
+    if (!settings.asks.message) return new SendEntry(item, lease, this.#node, subscriber, message, waiting);
+    return this.#accepted(lease, message, item).then(
+      (accepted) => new SendEntry(accepted, lease, this.#node, subscriber, message, waiting),
+    );
   }
 
   #takeQuota(sessionId: string, perSecond: number): void {
@@ -106,7 +118,7 @@ export class OwnerSends {
   }
 
   /** As the application wants it. */
-  async #accepted(lease: Lease, message: SendRequest, sent: MessageItem): Promise<Outgoing> {
+  async #accepted(lease: Lease, message: SendRequest, sent: MessageItem): Promise<MessageItem> {
     const { sessionId, subscriber } = lease;
     const { idempotency_key: key, payload } = message;
     // Of the payload too: whoever remembers an answer by it must not give that for a message that nobody has seen.
@@ -114,7 +126,7 @@ export class OwnerSends {
       key === undefined ? crypto.randomUUID() : sha256('asked', sessionId, subscriber.principal, key, payload.text);
     const accepted = payloadText(await this.#ask(lease, parsedPayload(payload), requestId));
     const settings = this.#node.deps.settingsOf(sessionId);
-    return { item: { ...sent, ...tailOf(lease, accepted, settings) }, lease };
+    return { ...sent, ...tailOf(lease, accepted, settings) };
   }
 
   /** What the application makes of an owner's message. One question of a connection at a time, so that order is kept. */
@@ -144,6 +156,7 @@ export class OwnerSends {
 
 class SendEntry implements Entry {
   readonly item: MessageItem;
+  /** Undefined for a message that can only be a repeat. */
   readonly #lease: Lease | undefined;
   readonly #node: SessionNode;
   readonly #subscriber: Subscriber;
@@ -151,7 +164,8 @@ class SendEntry implements Entry {
   readonly #waiting: Waiting;
 
   constructor(
-    { item, lease }: Outgoing,
+    item: MessageItem,
+    lease: Lease | undefined,
     node: SessionNode,
     subscriber: Subscriber,
     message: SendRequest,
@@ -195,21 +209,21 @@ class SendEntry implements Entry {
  * A message under a key, of a connection that does not own the session. It may have been stored while that one, or
  * one before it, did, and only the answer was lost (M2).
  */
-function repeat(subscriber: Subscriber, message: SendRequest, { maxMessageBytes }: SessionSettings): Outgoing {
+function repeatOf(subscriber: Subscriber, message: SendRequest, { maxMessageBytes }: SessionSettings): MessageItem {
   const { session_id: sessionId, idempotency_key: key, payload } = message;
   const tail = messageTail({}, payload);
   requireSize(tail.bytes, maxMessageBytes);
   // Nobody ever owns a session at epoch 0: the store knows the message, or refuses it.
   const owner = { connectionId: subscriber.id, epoch: 0 };
   const idempotency = idempotencyOf(key, payload, 'send', sessionId, subscriber.principal);
-  return { item: sentItem(tail, owner, idempotency), lease: undefined };
+  return sentItem(tail, owner, idempotency);
 }
 
-function outgoingOf(lease: Lease, { idempotency_key: key, payload }: SendRequest, settings: SessionSettings): Outgoing {
+function itemOf(lease: Lease, { idempotency_key: key, payload }: SendRequest, settings: SessionSettings): MessageItem {
   const { sessionId, subscriber, connectionId, epoch } = lease;
   const tail = tailOf(lease, payload, settings);
   const idempotency = idempotencyOf(key, payload, 'send', sessionId, subscriber.principal);
-  return { item: sentItem(tail, { connectionId, epoch }, idempotency), lease };
+  return sentItem(tail, { connectionId, epoch }, idempotency);
 }
 
 function sentItem(

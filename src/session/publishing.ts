@@ -14,7 +14,7 @@ export function publish(node: SessionNode, writer: MessageWriter, messages: read
   return new Promise<PublishResult[]>((resolve) => {
     if (messages.length === 0) resolve([]);
     const publishing = new Publishing(node, messages.length, resolve);
-    for (const [index, message] of messages.entries()) publishing.add(writer, message, index);
+    messages.forEach((message, index) => publishing.add(writer, message, index));
   });
 }
 

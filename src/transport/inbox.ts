@@ -65,9 +65,7 @@ export class Inbox {
    * wait. An error that `work` throws is sent as the answer.
    */
   enqueue(sessionId: string | undefined, id: string | undefined, work: () => Promise<void>): void {
-    this.#enqueue(
-      new PendingRequest(this, { id, session_id: sessionId }, false, 0, (waiting) => void settle(work, waiting)),
-    );
+    this.#enqueue({ id, session_id: sessionId }, false, 0, (waiting) => void settle(work, waiting));
   }
 
   /**
@@ -75,7 +73,7 @@ export class Inbox {
    * their order.
    */
   enqueueShared(message: Echo, work: Work): void {
-    this.#enqueue(new PendingRequest(this, message, true, this.#frameBytes, work));
+    this.#enqueue(message, true, this.#frameBytes, work);
   }
 
   /** @throws HoldfastError `too_many_subscriptions` */
@@ -103,17 +101,18 @@ export class Inbox {
     if (error !== undefined) this.#refuse(request, error);
     this.#pending -= 1;
     this.#count(-request.bytes);
-    this.#lineOf(request.session_id).ended();
+    request.line.ended();
   }
 
-  #enqueue(request: PendingRequest): void {
-    if (this.#pending >= this.#context.limits.maxPendingRequests || !this.#hasRoom(request.bytes)) {
-      this.fail(new HoldfastError('rate_limited', 'Too many requests are pending', { retryAfterMs: 100 }), request);
+  #enqueue(echo: Echo, shared: boolean, bytes: number, work: Work): void {
+    if (this.#pending >= this.#context.limits.maxPendingRequests || !this.#hasRoom(bytes)) {
+      this.fail(new HoldfastError('rate_limited', 'Too many requests are pending', { retryAfterMs: 100 }), echo);
       return;
     }
     this.#pending += 1;
-    this.#count(request.bytes);
-    this.#lineOf(request.session_id).add(request);
+    this.#count(bytes);
+    const line = this.#lineOf(echo.session_id);
+    line.add(new PendingRequest(this, line, echo, shared, bytes, work));
   }
 
   /** One alone is as large as a frame may be. */

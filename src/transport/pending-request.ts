@@ -1,4 +1,5 @@
 import type { Waiting } from '../session/owner-sends.js';
+import type { RequestLine } from './request-line.js';
 
 /** To whom an error belongs. */
 export interface Echo {
@@ -18,16 +19,20 @@ export class PendingRequest implements Echo, Waiting {
   /** What it counts for while it is pending. */
   readonly bytes: number;
   readonly work: Work;
+  /** In which it is. */
+  readonly line: RequestLine<PendingRequest>;
   readonly #inbox: { ended(request: PendingRequest, error: unknown): void };
 
   constructor(
     inbox: { ended(request: PendingRequest, error: unknown): void },
+    line: RequestLine<PendingRequest>,
     { id, session_id }: Echo,
     shared: boolean,
     bytes: number,
     work: Work,
   ) {
     this.#inbox = inbox;
+    this.line = line;
     this.id = id;
     this.session_id = session_id;
     this.shared = shared;

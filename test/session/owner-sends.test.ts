@@ -3,8 +3,10 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { HoldfastError } from '../../src/protocol/errors.js';
 import type { Payload } from '../../src/protocol/messages.js';
+import type { Lease } from '../../src/session/leases.js';
+import { leaseMsOf } from '../../src/session/session-node.js';
 import { sendRequest } from '../support/send-request.js';
-import { FakeSubscriber, offsetsOf, SESSION, send, startTalk } from './conversation-harness.js';
+import { FakeSubscriber, offsetsOf, rightsTo, SESSION, send, startTalk } from './conversation-harness.js';
 
 const MAX_MESSAGE_BYTES = 200;
 
@@ -83,3 +85,34 @@ it.each([false, true])('tells once what becomes of each message, and counts it s
     { numRuns: 150, seed: 1 },
   ),
 );
+
+/** All in one turn, with a change before the last. @returns what the last is told */
+async function sentTwice(change: (talk: ReturnType<typeof startTalk>) => void): Promise<unknown> {
+  const talk = startTalk();
+  const { conversation, own, alice, close } = talk;
+  await own(alice, SESSION);
+  conversation.send(alice, sendRequest(send('a')), { done: () => {} });
+  change(talk);
+  const told = new Promise((done) => conversation.send(alice, sendRequest(send('b')), { done }));
+  const error = await told;
+  close();
+  return error;
+}
+
+it.each<[string, string, (talk: ReturnType<typeof startTalk>) => void]>([
+  ['its right', 'forbidden', ({ alice }) => (alice.rights = rightsTo('watch', 'own'))],
+  ['the session', 'not_owner', ({ node }) => node.leases.remove(node.leases.get(SESSION) as Lease)],
+])('an owner that loses %s between two messages of a turn is refused the second', async (_, code, change) => {
+  expect(await sentTwice(change)).toMatchObject({ code });
+});
+
+it('an owner whose lease runs out is refused in the next turn', async () => {
+  const talk = startTalk();
+  const { conversation, own, alice, clock, close } = talk;
+  await own(alice, SESSION);
+  const sent = () => new Promise((done) => conversation.send(alice, sendRequest(send('a')), { done }));
+  expect(await sent()).toBeUndefined();
+  clock.advance(leaseMsOf(30_000));
+  expect(await sent()).toMatchObject({ code: 'ownership_unconfirmed' });
+  close();
+});

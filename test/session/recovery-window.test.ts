@@ -31,6 +31,21 @@ describe('what is read for those who missed something', () => {
     for (const { numbers } of late) expect(numbers).toEqual(range(41, 101));
   });
 
+  it('is written from the same buffers to those who come one after the other', async () => {
+    start(1_000, 'x'.repeat(200));
+    await turns();
+    const { epoch } = world.store.state;
+    const late: ReturnType<typeof world.join>[] = [];
+    for (const _ of range(1, 40)) {
+      late.push(world.join({ epoch, offset: 0 }));
+      await turns(1);
+    }
+    await vi.waitFor(() => expect(late.every(({ numbers }) => numbers.length === 1_000)).toBe(true), 10_000);
+    const [one] = late;
+    expect(one?.subscriber.writes.length).toBeGreaterThan(3);
+    expect(new Set(late.flatMap(({ subscriber }) => subscriber.writes)).size).toBe(one?.subscriber.writes.length);
+  });
+
   it('is read once where they are at different positions', async () => {
     start(600);
     await turns();
