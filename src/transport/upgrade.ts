@@ -12,6 +12,7 @@ import { type AddressLimit, type AddressSlot, clientAddress } from './addresses.
 import { type AuthenticationOptions, authenticate, type Identity } from './authenticate.js';
 import { Connection, GatewaySocket } from './connection.js';
 import type { ConnectionContext } from './connection-context.js';
+import { hangUps } from './hang-up.js';
 import { isOriginAllowed, type OriginPolicy } from './origin.js';
 import { presentedBy } from './presented.js';
 import { problemOf } from './problem.js';
@@ -109,9 +110,12 @@ export function upgradeListener(context: UpgradeContext): UpgradeListener {
     socket.close(CLOSE_CODES[reason], reason);
   }
 
+  const endInTurn = hangUps(context.departures);
+
   function accept(socket: GatewaySocket, slot: AddressSlot, identity: Identity, request: IncomingMessage): void {
     const id = `c_${randomBytes(15).toString('base64url')}`;
     const connection = new Connection(id, identity, slot, socket, request.socket, context);
+    endInTurn(request.socket);
     context.onOpen(connection);
     context.log.debug({ connection: id, address: slot.key }, 'connection opened');
     connection.welcome();

@@ -123,4 +123,29 @@ describe('the send queue', () => {
     // A write to a stream that has ended would have cut it.
     expect(subscriber?.open).toBe(true);
   });
+
+  it('is still written to a peer that hangs up and reads on, and then the connection ends', async () => {
+    const { port, sessions } = await startGateway({ limits: { maxQueueBytes: 64 * MIB } });
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    onTestFinished(() => void socket.destroy());
+    let received = 0;
+    socket.on('data', ({ length }: Buffer) => (received += length));
+    socket.write(upgradeHead());
+    socket.write(clientFrame(1, Buffer.from('{"type":"subscribe","session_id":"s"}')));
+    await until(() => sessions.subscribers.has('s'));
+    const subscriber = sessions.subscribers.get('s') as Subscriber;
+    socket.pause();
+    let sent = 0;
+    for (; subscriber.queuedBytes < MIB; sent += padding.length) {
+      subscriber.sendFrames(padding);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    socket.end();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(sessions.departures).toHaveLength(0);
+    socket.resume();
+    await until(() => sessions.departures.length === 1);
+    await until(() => socket.readableEnded);
+    expect(received).toBeGreaterThan(sent);
+  });
 });
