@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+
 /** Time as the code sees it, so that tests can move it. */
 export interface Clock {
   /** Wall time in ms since 1970. May jump. For logs and for detecting suspension, never for deadlines. */

@@ -1,3 +1,5 @@
+import { Buffer } from 'node:buffer';
+
 export interface StoredEntry {
   atMs: number;
   /** Text takes less memory than a small buffer does. */

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type FrameEncoder, type FramePart, MAX_HEADER_BYTES } from './frame-encoder.js';
 import type { Subscriber } from './subscriber.js';
 

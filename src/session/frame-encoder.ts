@@ -1,3 +1,5 @@
+import { Buffer } from 'node:buffer';
+
 /** The payload of a text frame, in the two parts that it comes in. */
 export interface FrameText {
   /** ASCII. */

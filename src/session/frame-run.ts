@@ -1,3 +1,5 @@
+import { Buffer } from 'node:buffer';
+
 /** Of one write: who is behind is given little at a time, since it may be slow. */
 const MAX_CHUNK_BYTES = 65_536;
 

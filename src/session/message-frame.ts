@@ -2,6 +2,7 @@
  * The bytes of `message` frames. A frame is a head, which has what the store gives, and a tail, which whoever publishes
  * renders once; stores and nodes pass the tail on as it is.
  */
+import { Buffer } from 'node:buffer';
 import type { StoredMessage } from '../protocol/http.js';
 import type { PayloadText } from '../protocol/messages.js';
 import type { HistoryEntry, MessageItem } from './message-ports.js';

@@ -1,4 +1,5 @@
 /** Text frames as bytes (RFC 6455 section 5.2): one buffer and one write, where `ws` would write header and payload. */
+import { Buffer } from 'node:buffer';
 import { constants, deflateRawSync } from 'node:zlib';
 import type { FrameEncoder, FramePart, FrameText } from '../session/frame-encoder.js';
 
@@ -76,9 +77,10 @@ function headerText(length: number): string {
 }
 
 function asciiOf(part: string | FramePart): string | undefined {
+  if (typeof part === 'string') return part.length === Buffer.byteLength(part) ? part : undefined;
   if (Buffer.isBuffer(part)) return undefined;
-  const text = typeof part === 'string' ? part : typeof part.tail === 'string' ? part.head + part.tail : undefined;
-  return text?.length === bytesOf(part) ? text : undefined;
+  const { head, tail, bytes } = part;
+  return typeof tail === 'string' && head.length + tail.length === bytes ? head + tail : undefined;
 }
 
 function anyFrames(parts: readonly (string | FramePart)[]): Buffer {
