@@ -8,7 +8,9 @@ const NS_PER_SECOND = 1e9;
 /** CPU seconds of a process so far, of its threads that run still, to the microsecond and not to the tick. Linux. */
 export function cpuSeconds(pid: number): number {
   const tasks = `/proc/${pid}/task`;
-  const used = readdirSync(tasks).map((task) => Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[0]));
+  const used = readdirSync(tasks).map((task) =>
+    Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[0]),
+  );
   return used.reduce((sum, ns) => sum + ns, 0) / NS_PER_SECOND;
 }
 
