@@ -124,6 +124,21 @@ describe('the send queue', () => {
     expect(subscriber?.open).toBe(true);
   });
 
+  it('takes nothing more behind the close frame, also while that waits for a peer that reads nothing', async () => {
+    const stalled = await subscribed(64 * MIB);
+    await stall(stalled);
+    const { client, subscriber } = stalled;
+    const waiting = subscriber.queuedBytes;
+    client.socket.close(1000);
+    await until(() => subscriber.queuedBytes > waiting);
+    const withCloseFrame = subscriber.queuedBytes;
+    subscriber.sendFrames(padding);
+    subscriber.send({ type: 'pong' });
+    await turn();
+    expect(subscriber.queuedBytes).toBe(withCloseFrame);
+    client.socket.terminate();
+  });
+
   it('is still written to a peer that hangs up and reads on, and then the connection ends', async () => {
     const { port, sessions } = await startGateway({ limits: { maxQueueBytes: 64 * MIB } });
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
