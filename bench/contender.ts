@@ -19,6 +19,8 @@ export interface Contender {
   rounds: Round[];
 }
 
+export type Measured = Pick<Contender, 'name' | 'rounds'>;
+
 /** What one round gave; CPU seconds in the order of `pids`. */
 export interface Round extends Counted {
   cpu: number[];
@@ -49,12 +51,12 @@ export function efficiency({ delivered, cpu }: Round, ofAll = false): number {
   return delivered / (ofAll ? cpu.reduce((sum, value) => sum + value, 0) : (cpu[0] ?? Number.NaN));
 }
 
-export function medianEfficiency({ rounds }: Contender, ofAll = false): number {
+export function medianEfficiency({ rounds }: Measured, ofAll = false): number {
   return median(rounds.map((round) => efficiency(round, ofAll)));
 }
 
 /** The median over the rounds of what one gives against another in the same turn. */
-export function against(one: Contender, other: Contender, ofAll = false): number {
+export function against(one: Measured, other: Measured, ofAll = false): number {
   return median(
     one.rounds.map((round, index) => {
       const theirs = other.rounds[index];
