@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 
 const NS_PER_SECOND = 1e9;
 
-/** CPU seconds of a process so far, of its threads that run still, to the microsecond and not to the tick. Linux. */
+/** CPU seconds of a process so far, of its threads that run still; to the nanosecond for those that sleep. Linux. */
 export function cpuSeconds(pid: number): number {
   const tasks = `/proc/${pid}/task`;
   const used = readdirSync(tasks).map((task) =>

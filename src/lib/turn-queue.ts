@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+
 /** How long one turn of the event loop may be kept; short against what a client notices. */
 const SLICE_MS = 10;
 

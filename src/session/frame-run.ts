@@ -45,8 +45,14 @@ export class FrameRun {
     return this.#from;
   }
 
+  /** Of the frames. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** With what is kept for others. */
+  get heldBytes(): number {
+    return this.#bytes + this.#keptBytes;
   }
 
   append(frame: MessageFrame): void {
@@ -64,9 +70,11 @@ export class FrameRun {
   dropOldest(): void {
     const oldest = this.#frames[this.#dropped];
     if (oldest === undefined) return;
+    for (const compressed of [false, true]) this.#forget(keyOf(this.#from, compressed));
     this.#dropped++;
     this.#from++;
     this.#bytes -= sizeOf(oldest);
+    this.#forgetTooMuch();
     // Not at each, which would move all the others each time.
     if (this.#dropped * 2 < this.#frames.length) return;
     this.#frames = this.#frames.slice(this.#dropped);
@@ -77,7 +85,7 @@ export class FrameRun {
   chunk(offset: number, compressed: boolean): Chunk | undefined {
     const start = offset - this.#from + this.#dropped;
     if (start < this.#dropped || start >= this.#frames.length) return undefined;
-    const key = offset * 2 + Number(compressed);
+    const key = keyOf(offset, compressed);
     const known = this.#kept.get(key);
     if (known?.isFull === true) return known;
     let end = start;
@@ -92,13 +100,23 @@ export class FrameRun {
     return chunk;
   }
 
+  /** Frees what is kept for others. */
+  forgetChunks(): void {
+    this.#kept.clear();
+    this.#keptBytes = 0;
+  }
+
   /** As many as take no more memory than the frames themselves. */
   #keep(key: number, chunk: KeptChunk): void {
     this.#forget(key);
     this.#kept.set(key, chunk);
     this.#keptBytes += chunk.frames.length;
+    this.#forgetTooMuch();
+  }
+
+  #forgetTooMuch(): void {
     for (const oldest of this.#kept.keys()) {
-      if (this.#keptBytes <= this.#bytes) break;
+      if (this.#keptBytes <= this.#bytes) return;
       this.#forget(oldest);
     }
   }
@@ -107,6 +125,10 @@ export class FrameRun {
     this.#keptBytes -= this.#kept.get(key)?.frames.length ?? 0;
     this.#kept.delete(key);
   }
+}
+
+function keyOf(offset: number, compressed: boolean): number {
+  return offset * 2 + Number(compressed);
 }
 
 function concatenated(frames: readonly MessageFrame[], compresses: boolean): Buffer {

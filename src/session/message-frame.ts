@@ -23,14 +23,14 @@ export function messageStart(sessionId: string): string {
   return `{"type":"message","session_id":"${sessionId}","offset":`;
 }
 
+/** Those of one batch have the same time. */
+let lastTime = { atMs: Number.NaN, text: '' };
+
 /** @param start the session's */
 export function messageHead(start: string, offset: number, atMs: number): string {
-  if (atMs !== last.atMs) last = { atMs, end: `,"at":${atMs}` };
-  return start + offset + last.end;
+  if (atMs !== lastTime.atMs) lastTime = { atMs, text: `,"at":${atMs}` };
+  return start + offset + lastTime.text;
 }
-
-/** Those of one batch have the same time. */
-let last = { atMs: -1, end: '' };
 
 /** @returns it with its bytes, UTF-8 */
 export function messageTail({ ephemeral, ownerEpoch, principal }: MessageTail, payload: PayloadText): Tail {

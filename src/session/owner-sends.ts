@@ -33,7 +33,7 @@ export class OwnerSends {
   readonly #node: SessionNode;
   readonly #writer: MessageWriter;
   readonly #quota = new SendQuota();
-  /** The last, until what was read at once is through: no time passes, and it is asked whether it is still the one. */
+  /** The last, until what was read at once is through. What comes too late by then is for the store to refuse. */
   #sender: Sender | undefined;
   /** The last question to the application about a message of each connection. */
   readonly #turns = new WeakMap<Subscriber, Promise<unknown>>();
@@ -82,6 +82,7 @@ export class OwnerSends {
     return asking.then(() => this.#allowedEntry(subscriber, message, waiting));
   }
 
+  /** A subscription does not end without its lease. */
   #isStill({ lease, rights }: Sender, subscriber: Subscriber, sessionId: string): boolean {
     return this.#node.leases.of(sessionId, subscriber) === lease && subscriber.rights === rights;
   }

@@ -1,6 +1,7 @@
 import { type Chunk, FrameRun, type MessageFrame } from './frame-run.js';
 import type { HistoryEntry, HistoryRange, HistoryRead } from './message-ports.js';
 
+/** Of frames; the buffers that are shared may be as much again. */
 const MAX_WINDOW_BYTES = 4 * 1_048_576;
 const MAX_NODE_BYTES = 64 * 1_048_576;
 const IDLE_MS = 5_000;
@@ -52,6 +53,7 @@ export class RecoveryWindow {
     const run = this.#run;
     if (run === undefined) return;
     this.#change(run, () => run.append(frame));
+    this.#shareLess(run);
     while (run.bytes > MAX_WINDOW_BYTES || (run.bytes > 0 && this.#source.budget.bytes > MAX_NODE_BYTES)) {
       this.#change(run, () => run.dropOldest());
     }
@@ -60,13 +62,20 @@ export class RecoveryWindow {
   /** What follows `offset`, if it is at hand. */
   chunk(offset: number, compressed: boolean): Chunk | undefined {
     this.#idle?.refresh();
-    return this.#run?.chunk(offset, compressed);
+    const run = this.#run;
+    if (run === undefined) return undefined;
+    let chunk: Chunk | undefined;
+    this.#change(run, () => {
+      chunk = run.chunk(offset, compressed);
+    });
+    this.#shareLess(run);
+    return chunk;
   }
 
   /** Gets what follows `offset`, which is behind the live stream. */
   async load(offset: number): Promise<Loaded> {
     const run = this.#begin();
-    if (run.from <= offset) return run;
+    if (run.from <= offset) return this;
     if (!this.#isFull(run)) {
       this.#wanted = Math.min(this.#wanted, offset);
       this.#extending ??= this.#extend(run).finally(() => {
@@ -74,7 +83,7 @@ export class RecoveryWindow {
       });
       const read = await this.#extending;
       if (read === undefined || this.#run !== run) return 'moved';
-      if (run.from <= offset) return run;
+      if (run.from <= offset) return this;
       if (read.state.first > offset + 1) return 'trimmed';
     }
     return this.#readSingle(offset);
@@ -84,7 +93,7 @@ export class RecoveryWindow {
   clear(): void {
     clearTimeout(this.#idle);
     this.#idle = undefined;
-    this.#source.budget.bytes -= this.#run?.bytes ?? 0;
+    this.#source.budget.bytes -= this.#run?.heldBytes ?? 0;
     this.#run = undefined;
   }
 
@@ -137,9 +146,14 @@ export class RecoveryWindow {
     return run.bytes >= MAX_WINDOW_BYTES || this.#source.budget.bytes >= MAX_NODE_BYTES;
   }
 
+  /** Buffers are made anew before messages are read anew. */
+  #shareLess(run: FrameRun): void {
+    if (this.#source.budget.bytes > MAX_NODE_BYTES) this.#change(run, () => run.forgetChunks());
+  }
+
   #change(run: FrameRun, change: () => void): void {
-    const before = run.bytes;
+    const before = run.heldBytes;
     change();
-    this.#source.budget.bytes += run.bytes - before;
+    this.#source.budget.bytes += run.heldBytes - before;
   }
 }

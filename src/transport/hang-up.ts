@@ -4,6 +4,9 @@ import type { TurnQueue } from '../lib/turn-queue.js';
 
 type EndListener = (this: Socket) => void;
 
+/** How long a peer that hung up may take nothing of what is left for it. */
+const STALLED_MS = 5_000;
+
 /** What `ws` calls the listener with which it ends its own side, too. */
 const WS_LISTENER = 'socketOnEnd';
 
@@ -17,10 +20,13 @@ export function hangUps(departures: Pick<TurnQueue, 'add'>): (stream: Socket) =>
 
   function onEnd(this: Socket): void {
     departures.add(() => {
-      if (this.destroyed) return;
       // With nothing left to write, the steps of an orderly end would only cost more than all else of the close.
-      if (this.writableLength === 0) this.destroy();
-      else endOrderly?.call(this);
+      if (this.writableLength === 0) {
+        this.destroy();
+        return;
+      }
+      this.setTimeout(STALLED_MS, () => this.destroy());
+      endOrderly?.call(this);
     });
   }
 
