@@ -18,9 +18,12 @@ const SUBSCRIBERS = [100, 1_000, 5_000];
 /** Of processes: two of the same program differ by a tenth, for as long as they run. */
 const SETS = 3;
 const ROUND_MS = 500;
-export const FAN_OUT_TURNS = { warmUp: 5, rounds: 7 };
+export const FAN_OUT_ROUNDS = 6;
 /** Of those that are slower by an order of magnitude. */
-const SLOW_TURNS = { warmUp: 1, rounds: 1 };
+const SLOW_ROUNDS = 1;
+/** As servers are that have been up for a while: in their first seconds, code is compiled. */
+const BUSY_BEFORE_MS = 6_000;
+const SLOW_BUSY_BEFORE_MS = 500;
 /** Messages on their way to each subscriber: enough to saturate, and few enough that the slowest ends a round soon. */
 const WINDOW = 200;
 const MAX_WINDOW_DELIVERIES = 100_000;
@@ -47,14 +50,16 @@ const WAYS = [
 ];
 
 /** Rounds of deliveries at saturation, for all of them in turns. */
-export function saturated(
+export async function saturated(
   contenders: readonly Contender[],
   subscribers: number,
   batch: number,
-  turns = FAN_OUT_TURNS,
+  { rounds, busyBeforeMs } = { rounds: FAN_OUT_ROUNDS, busyBeforeMs: BUSY_BEFORE_MS },
 ): Promise<void> {
   const window = Math.max(batch, Math.min(WINDOW, Math.floor(MAX_WINDOW_DELIVERIES / subscribers)));
-  return takeTurns(contenders, turns, ({ audience }) => audience.call('saturate', ROUND_MS, window));
+  const saturate = (it: Contender, forMs: number) => it.audience.call('saturate', forMs, window);
+  for (const it of contenders) await saturate(it, busyBeforeMs);
+  await takeTurns(contenders, { warmUp: 1, rounds }, (it) => saturate(it, ROUND_MS));
 }
 
 /** One set of processes. @param measured of each way, of each server: gets the rounds */
@@ -75,7 +80,8 @@ async function measureSet(subscribers: number, measured: readonly (readonly Meas
       const isSlow = (_: unknown, index: number) => SERVERS[index]?.isSlow === true;
       const isFast = (_: unknown, index: number) => !isSlow(_, index);
       await saturated(contenders.filter(isFast), subscribers, batch);
-      await saturated(contenders.filter(isSlow), subscribers, batch, SLOW_TURNS);
+      const seldom = { rounds: SLOW_ROUNDS, busyBeforeMs: SLOW_BUSY_BEFORE_MS };
+      await saturated(contenders.filter(isSlow), subscribers, batch, seldom);
       for (const [index, { rounds }] of contenders.entries()) measured[way]?.[index]?.rounds.push(...rounds);
     }
   } finally {

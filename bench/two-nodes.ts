@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startPrivateRedis } from '../test/support/redis.js';
 import { against, type Contender, contender, medianEfficiency, peer, publishBy } from './contender.js';
-import { FAN_OUT_TURNS, saturated } from './fanout.js';
+import { FAN_OUT_ROUNDS, saturated } from './fanout.js';
 import { startMemoryGateway, startRedisGateway, UNLIMITED } from './gateway.js';
 import type { Kind } from './publishers.js';
 import { ratio, table } from './report.js';
@@ -34,7 +34,7 @@ export async function twoNodes(): Promise<void> {
     const io = await compete('Socket.IO, two processes, Redis adapter', 'socket.io', peers);
     await saturated(contenders, SUBSCRIBERS, 1);
     table(
-      `${SUBSCRIBERS} subscribers of one node, the publisher at the other: thousands of deliveries per CPU second, medians of ${FAN_OUT_TURNS.rounds} rounds in turn`,
+      `${SUBSCRIBERS} subscribers of one node, the publisher at the other: thousands of deliveries per CPU second, medians of ${FAN_OUT_ROUNDS} rounds in turn`,
       ['servers', 'of the delivering one', 'of both', 'messages/s'],
       contenders.map((it) => [
         it.name,
