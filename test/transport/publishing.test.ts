@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { describe, expect, it } from 'vitest';
+import { ServerResponse } from 'node:http';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { HoldfastError } from '../../src/protocol/errors.js';
 import { API_KEY, rawSocket, startGateway } from './gateway.js';
 import { type HttpCall, httpCall } from './http-call.js';
@@ -52,6 +53,23 @@ describe('publishing', () => {
       'x-content-type-options': 'nosniff',
     });
     expect(sessions.published).toEqual([[{ ...message, session_id: 'doc:1' }]]);
+  });
+
+  it('is answered behind what its turn writes to subscribers', async () => {
+    const { publish, sessions } = await start();
+    const steps: string[] = [];
+    sessions.resultOf = () => {
+      setImmediate(() => steps.push('fan-out'));
+      return undefined;
+    };
+    const { end } = ServerResponse.prototype;
+    const spy = vi.spyOn(ServerResponse.prototype, 'end').mockImplementation(function (this: ServerResponse, ...given) {
+      steps.push('answer');
+      return Reflect.apply(end, this, given);
+    });
+    onTestFinished(() => spy.mockRestore());
+    await publish(ONE, { data: 1 });
+    expect(steps).toEqual(['fan-out', 'answer']);
   });
 
   it('several messages answers for each of them, in order', async () => {
