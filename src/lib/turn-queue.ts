@@ -1,4 +1,5 @@
-import { performance } from 'node:perf_hooks';
+/** Read once: in Node the global is a getter. */
+const { performance } = globalThis;
 
 /** How long one turn of the event loop may be kept; short against what a client notices. */
 const SLICE_MS = 10;
