@@ -1,5 +1,4 @@
-/** Read once: in Node the global is a getter. */
-const { performance } = globalThis;
+import { systemClock } from './clock.js';
 
 /** How long one turn of the event loop may be kept; short against what a client notices. */
 const SLICE_MS = 10;
@@ -18,8 +17,8 @@ export class TurnQueue {
   }
 
   #run(): void {
-    const untilMs = performance.now() + SLICE_MS;
-    while (this.#next < this.#work.length && performance.now() < untilMs) this.#work[this.#next++]?.();
+    const untilMs = systemClock.monotonicMs() + SLICE_MS;
+    while (this.#next < this.#work.length && systemClock.monotonicMs() < untilMs) this.#work[this.#next++]?.();
     if (this.#next < this.#work.length) {
       setImmediate(() => this.#run());
       return;

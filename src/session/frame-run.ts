@@ -2,6 +2,8 @@ import { Buffer } from 'node:buffer';
 
 /** Of one write: who is behind is given little at a time, since it may be slow. */
 const MAX_CHUNK_BYTES = 65_536;
+/** Of the buffers that are kept for others: those of a while of one reader behind another. */
+const MAX_KEPT_BYTES = 524_288;
 
 /** A message as it is written, to those that take compressed frames compressed where that was worth it. */
 export interface MessageFrame {
@@ -106,7 +108,7 @@ export class FrameRun {
     this.#keptBytes = 0;
   }
 
-  /** As many as take no more memory than the frames themselves. */
+  /** Never more than the frames themselves take. */
   #keep(key: number, chunk: KeptChunk): void {
     this.#forget(key);
     this.#kept.set(key, chunk);
@@ -116,7 +118,7 @@ export class FrameRun {
 
   #forgetTooMuch(): void {
     for (const oldest of this.#kept.keys()) {
-      if (this.#keptBytes <= this.#bytes) return;
+      if (this.#keptBytes <= Math.min(this.#bytes, MAX_KEPT_BYTES)) return;
       this.#forget(oldest);
     }
   }

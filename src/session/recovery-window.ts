@@ -1,7 +1,7 @@
 import { type Chunk, FrameRun, type MessageFrame } from './frame-run.js';
 import type { HistoryEntry, HistoryRange, HistoryRead } from './message-ports.js';
 
-/** Of frames; the buffers that are shared may be as much again. */
+/** Of frames; `FrameRun` bounds the buffers that it keeps of them. */
 const MAX_WINDOW_BYTES = 4 * 1_048_576;
 const MAX_NODE_BYTES = 64 * 1_048_576;
 const IDLE_MS = 5_000;

@@ -66,9 +66,7 @@ function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer> 
         reject(tooLarge(maxBytes));
       }
     });
-    request.once('end', () =>
-      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)),
-    );
+    request.once('end', () => resolve(Buffer.concat(chunks)));
     request.once('error', (cause) => reject(new HoldfastError('invalid_field', 'The body ends early', { cause })));
   });
 }

@@ -76,12 +76,12 @@ describe('what is read for those who missed something', () => {
   });
 
   it('counts the buffers that are shared, and shares less where a node keeps too much', async () => {
-    start(1_000, 'x'.repeat(1_000));
+    start(400, 'x'.repeat(1_000));
     await turns();
     const late = [world.join('oldest'), world.join('oldest')];
     await turns(40);
-    for (const { numbers } of late) expect(numbers).toEqual(range(1, 1_000));
-    const frames = 1_000 * 1_000;
+    for (const { numbers } of late) expect(numbers).toEqual(range(1, 400));
+    const frames = 400 * 1_000;
     expect(world.budget.bytes).toBeGreaterThan(1.9 * frames);
     expect(world.budget.bytes).toBeLessThan(2.5 * frames);
     const others = 64 * MIB - world.budget.bytes;
@@ -151,7 +151,7 @@ describe('what is read for those who missed something', () => {
     await vi.waitFor(() => expect(late.every(({ numbers }) => numbers.length === 800)).toBe(true), 10_000);
     for (const each of late) expect(each.numbers).toEqual(range(1, 800));
     expect(most).toBeGreaterThan(3 * MIB);
-    expect(most).toBeLessThan(9 * MIB);
+    expect(most).toBeLessThan(5 * MIB);
     const singles = world.store.reads.filter((read) => 'after' in read).map((read) => JSON.stringify(read));
     // Each of the three on its own would make it three times as many.
     expect(singles.length).toBeLessThan(1.5 * new Set(singles).size);

@@ -34,6 +34,18 @@ async function startServer() {
   return { work, opened, connected };
 }
 
+/** One that hung up with something left for it that it does not read. */
+async function hungUpUnread() {
+  const { work, opened, connected } = await startServer();
+  const [client] = await connected(1);
+  const { stream } = opened[0] as (typeof opened)[number];
+  client?.pause();
+  while (stream.writableLength === 0) stream.write(Buffer.alloc(1_048_576));
+  client?.end();
+  await until(() => work.length === 1);
+  return { work, opened, stream };
+}
+
 it('many that hang up at once are closed one after the other, each as ws would', async () => {
   const { work, opened, connected } = await startServer();
   const clients = await connected(20);
@@ -49,26 +61,14 @@ it('many that hang up at once are closed one after the other, each as ws would',
 });
 
 it('one that is gone by its turn, with something left for it, is not ended again', async () => {
-  const { work, opened, connected } = await startServer();
-  const [client] = await connected(1);
-  const { stream } = opened[0] as (typeof opened)[number];
-  client?.pause();
-  while (stream.writableLength === 0) stream.write(Buffer.alloc(1_048_576));
-  client?.end();
-  await until(() => work.length === 1);
+  const { work, opened, stream } = await hungUpUnread();
   stream.destroy();
   await until(() => opened[0]?.closedWith !== undefined);
   expect(() => work[0]?.()).not.toThrow();
 });
 
 it('one that reads nothing of what is left for it is closed after a while', async () => {
-  const { work, opened, connected } = await startServer();
-  const [client] = await connected(1);
-  const { stream } = opened[0] as (typeof opened)[number];
-  client?.pause();
-  while (stream.writableLength === 0) stream.write(Buffer.alloc(1_048_576));
-  client?.end();
-  await until(() => work.length === 1);
+  const { work, opened, stream } = await hungUpUnread();
   const setTimeout = vi.spyOn(stream, 'setTimeout');
   work[0]?.();
   expect(setTimeout).toHaveBeenCalledWith(5_000, expect.any(Function));
