@@ -28,6 +28,10 @@ export class AudienceProcess {
     this.#child = fork(SELF, ['audience'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** @throws Error as the audience's method */
   async call<M extends Method>(method: M, ...args: Arguments<M>): Promise<Answer<M>> {
     this.#child.send({ method, args } satisfies Call);

@@ -119,22 +119,3 @@ export class CountingSocket {
     this.#rest = at < data.length ? Buffer.from(data.subarray(at)) : Buffer.alloc(0);
   }
 }
-
-/** A client's text frame. A mask of zeros is a valid mask and saves the client the work. */
-export function maskedFrame(text: string): Buffer {
-  const payload = Buffer.from(text);
-  const long = payload.length > 0xffff;
-  const start = payload.length < 126 ? 2 : long ? 10 : 4;
-  const frame = Buffer.alloc(start + 4 + payload.length);
-  frame[0] = 0x81;
-  if (start === 2) frame[1] = 0x80 | payload.length;
-  else if (long) {
-    frame[1] = 0x80 | 127;
-    frame.writeBigUInt64BE(BigInt(payload.length), 2);
-  } else {
-    frame[1] = 0x80 | 126;
-    frame.writeUInt16BE(payload.length, 2);
-  }
-  payload.copy(frame, start + 4);
-  return frame;
-}

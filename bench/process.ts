@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -17,6 +17,13 @@ export function cpuSeconds(pid: number): number {
 /** Resident memory of a process in KiB. Linux. */
 export function rssKib(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+}
+
+/** From now on on these CPUs only, as `0` or `1-3`. Linux. */
+export function keepOn(cpus: string, pid: number): void {
+  execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', cpus, `${pid}`], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
 }
 
 export interface Peer {

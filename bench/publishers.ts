@@ -1,7 +1,8 @@
 /** Who publishes to each kind of server, at the least cost for this side. */
 import { Agent, request } from 'node:http';
 import { SECRETS } from '../test/support/gateway-process.js';
-import { CountingSocket, maskedFrame } from './counting-socket.js';
+import { CountingSocket } from './counting-socket.js';
+import { maskedFrame } from './masked-frame.js';
 
 export type Kind = 'relay' | 'socket.io' | 'holdfast';
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
+import { maskedFrame } from './masked-frame.js';
 
 /** A WebSocket client that costs as little as possible: text frames below 64 KiB, no pings of its own. */
 export class RawSocket {
@@ -52,16 +53,7 @@ export class RawSocket {
   }
 
   send(text: string): void {
-    const payload = Buffer.from(text);
-    const header = payload.length < 126 ? Buffer.alloc(6) : Buffer.alloc(8);
-    header[0] = 0x81;
-    if (payload.length < 126) header[1] = 0x80 | payload.length;
-    else {
-      header[1] = 0x80 | 126;
-      header.writeUInt16BE(payload.length, 2);
-    }
-    // A mask of zeros is a valid mask and saves the client the work.
-    this.#socket.write(Buffer.concat([header, payload]));
+    this.#socket.write(maskedFrame(text));
   }
 
   /** Without a goodbye. */

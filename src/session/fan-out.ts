@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { microtask } from '../lib/microtask.js';
 import { type FrameEncoder, type FramePart, MAX_HEADER_BYTES } from './frame-encoder.js';
 import type { Subscriber } from './subscriber.js';
 
@@ -16,7 +17,8 @@ export interface FanOutOptions {
 
 /**
  * Writes a session's messages to its live subscribers. What comes within one turn of the event loop is rendered
- * once, into one buffer, and written to each in one call, at the turn's end; nothing waits for a timer.
+ * once, into one buffer, and written to each in one call, at the turn's end; nothing waits for a timer. A message that is
+ * as alone as the one before it does not wait for the turn's end either.
  */
 export class FanOut {
   readonly #options: FanOutOptions;
@@ -28,6 +30,9 @@ export class FanOut {
   #compressed: Map<number, Buffer> | undefined;
   #waitingBytes = 0;
   #scheduled = false;
+  /** How many came in this turn, and whether it was one alone in the last turn that had any. */
+  #inTurn = 0;
+  #lone = true;
   /** Of the messages taken, and of those of them that were written. */
   #offset = 0;
   #sent = 0;
@@ -65,9 +70,20 @@ export class FanOut {
     }
     this.#waiting.push(plain);
     this.#waitingBytes += bytes;
-    if (this.#scheduled) return;
+    this.#inTurn++;
+    if (!this.#scheduled) this.#schedule();
+  }
+
+  #schedule(): void {
     this.#scheduled = true;
+    if (this.#lone) {
+      microtask(() => {
+        if (this.#inTurn === 1) this.flush();
+      });
+    }
     setImmediate(() => {
+      this.#lone = this.#inTurn === 1;
+      this.#inTurn = 0;
       this.#scheduled = false;
       this.flush();
     });

@@ -1,4 +1,5 @@
 import type { Clock } from '../lib/clock.js';
+import { microtask } from '../lib/microtask.js';
 import { HoldfastError } from '../protocol/errors.js';
 import type {
   AppendOutcome,
@@ -99,7 +100,7 @@ export class MessageWriter {
     if (queue === known) return;
     this.#queues.set(sessionId, queue);
     // Later in this turn: what was read with the first message goes with it.
-    queueMicrotask(() => void this.#run(sessionId, queue));
+    microtask(() => void this.#run(sessionId, queue));
   }
 
   async #run(sessionId: string, queue: Queue): Promise<void> {

@@ -1,4 +1,5 @@
 import { sha256 } from '../crypto/hash.js';
+import { microtask } from '../lib/microtask.js';
 import { HoldfastError } from '../protocol/errors.js';
 import type { Payload, PayloadText, SendRequest } from '../protocol/messages.js';
 import { parsedPayload, payloadText } from '../protocol/payload.js';
@@ -97,7 +98,7 @@ export class OwnerSends {
     const lease = confirmedLease(this.#node, subscriber, sessionId);
     const sender = { lease, rights: subscriber.rights, settings };
     this.#sender = sender;
-    queueMicrotask(() => {
+    microtask(() => {
       this.#sender = undefined;
     });
     return this.#ownersEntry(sender, message, waiting);

@@ -37,7 +37,7 @@ export class GatewaySocket extends WebSocket {
 }
 
 function onMessage(this: WebSocket, data: Buffer, isBinary: boolean): void {
-  (this as GatewaySocket).connection?.receive(data, isBinary);
+  (this as GatewaySocket).connection?.receive(isBinary ? undefined : data.toString(), data.length);
 }
 
 function onError(this: WebSocket, error: Error & { code?: string }): void {
@@ -242,12 +242,13 @@ export class Connection implements Subscriber, WheelItem, TurnWriter {
     return this.#open ? Math.min(delayMs, this.#agedAtMs - nowMs, this.#heartbeat(nowMs)) : 0;
   }
 
-  receive(data: Buffer, isBinary: boolean): void {
+  /** A frame. @param text undefined for a binary one @param bytes of it, UTF-8 */
+  receive(text: string | undefined, bytes: number): void {
     if (!this.#open) return;
     this.#context.telemetry.frameReceived();
     this.#credential?.registration.frame();
     this.#inbox ??= new Inbox(this, this.#context);
-    this.#inbox.receive(isBinary ? undefined : data.toString(), data.length);
+    this.#inbox.receive(text, bytes);
   }
 
   failed(error: Error & { code?: string }): void {

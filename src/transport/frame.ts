@@ -3,12 +3,13 @@ import { Buffer } from 'node:buffer';
 import { constants, deflateRawSync } from 'node:zlib';
 import type { FrameEncoder, FramePart, FrameText } from '../session/frame-encoder.js';
 
-const FINAL_TEXT = 0x81;
+export const FINAL_TEXT = 0x81;
 /** RSV1: the payload is compressed (RFC 7692 section 6). */
 const FINAL_COMPRESSED_TEXT = 0xc1;
-const MAX_SHORT = 125;
+export const MAX_SHORT = 125;
 const MAX_MEDIUM = 0xffff;
-const MEDIUM = 126;
+/** In place of the length, which is in the two bytes that follow. */
+export const MEDIUM = 126;
 const LONG = 127;
 
 /** What a flush leaves at the end; the reader puts it back (RFC 7692 section 7.2.1). */

@@ -17,6 +17,7 @@ import { isOriginAllowed, type OriginPolicy } from './origin.js';
 import { presentedBy } from './presented.js';
 import { problemOf } from './problem.js';
 import type { UpgradeRefusal } from './telemetry.js';
+import { textReader } from './text-reader.js';
 
 export const CONNECT_PATH = '/v1/connect';
 
@@ -111,11 +112,13 @@ export function upgradeListener(context: UpgradeContext): UpgradeListener {
   }
 
   const endInTurn = hangUps(context.departures);
+  const readTexts = textReader(context.limits.maxPayloadBytes);
 
   function accept(socket: GatewaySocket, slot: AddressSlot, identity: Identity, request: IncomingMessage): void {
     const id = `c_${randomBytes(15).toString('base64url')}`;
     const connection = new Connection(id, identity, slot, socket, request.socket, context);
     endInTurn(request.socket);
+    readTexts(socket, connection);
     context.onOpen(connection);
     context.log.debug({ connection: id, address: slot.key }, 'connection opened');
     connection.welcome();

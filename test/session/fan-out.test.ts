@@ -43,12 +43,32 @@ describe('fan-out', () => {
   it('writes what comes in one turn once to each, as one buffer for all', async () => {
     const [one, two] = [add('one'), add('two')];
     for (let count = 0; count < 5; count++) push();
+    await Promise.resolve();
     expect(one.writes).toEqual([]);
     await nextTurn();
     expect(one.writes).toHaveLength(1);
     expect(one.frames).toHaveLength(5);
     expect(two.writes[0]).toBe(one.writes[0]);
     expect(delivered).toBe(10);
+  });
+
+  it('writes a lone message before the turn ends, and one after a turn of several with what else comes in its own', async () => {
+    const { writes } = add('one');
+    const pushed = async (): Promise<number> => {
+      push();
+      await Promise.resolve();
+      return writes.length;
+    };
+    expect(await pushed()).toBe(1);
+    expect(await pushed()).toBe(1);
+    await nextTurn();
+    expect(writes).toHaveLength(2);
+    expect(await pushed()).toBe(2);
+    await nextTurn();
+    expect(writes).toHaveLength(3);
+    expect(await pushed()).toBe(4);
+    await nextTurn();
+    expect(writes).toHaveLength(4);
   });
 
   it('writes no more than 128 KiB at once, but for a message that is larger', async () => {

@@ -104,9 +104,10 @@ async function connect(principalOf: (fakes: Awaited<ReturnType<typeof fakeAuthen
     return socket.frames.filter((frame): frame is Of<T> => frame.type === type);
   }
   function send(message: object): void {
-    const data = Buffer.from(JSON.stringify(message));
-    socket.bytesRead += data.length;
-    connection.receive(data, false);
+    const text = JSON.stringify(message);
+    const bytes = Buffer.byteLength(text);
+    socket.bytesRead += bytes;
+    connection.receive(text, bytes);
   }
   return {
     ...fakes,

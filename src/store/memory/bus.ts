@@ -1,3 +1,4 @@
+import { microtask } from '../../lib/microtask.js';
 import type { SessionBus, SessionEvent } from '../../session/ports.js';
 
 /** The bus of a single node: nothing is ever lost, so there are no gaps. Delivers in order, and never within the call. */
@@ -19,7 +20,7 @@ export class MemoryBus implements SessionBus {
     if (this.#closed || !this.#subscribed.has(event.sessionId)) return;
     this.#queue.push(event);
     // A message need not wait for what its store answers; what gathers the messages of a turn does so behind this.
-    if (event.kind === 'messages') queueMicrotask(() => this.#deliver());
+    if (event.kind === 'messages') microtask(() => this.#deliver());
     else if (this.#queue.length === 1) setImmediate(() => this.#deliver());
   }
 
