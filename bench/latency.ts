@@ -10,67 +10,105 @@ const SUBSCRIBERS = 150;
 /** How busy the bare server is to be, and how often it is told something to find out. */
 const LOAD = 0.2;
 const PROBE_MS = 10;
-const MESSAGES = 400;
+const MESSAGES = 250;
+/** Of processes: two of the same program differ for as long as they run. */
+const SETS = 3;
+const ROUNDS = 5;
 /** As servers are that have been up for a while: what is compiled while they are measured is not what is measured. */
 const BUSY_BEFORE_MS = 5_000;
 const BUSY_WINDOW = 50;
-const WARM_UP_ROUNDS = 1;
-const ROUNDS = 9;
 
-interface Paced {
-  contender: Contender;
-  p50Ms: number[];
-  p99Ms: number[];
-  load: number[];
+interface Server {
+  name: string;
+  kind: Kind;
+  via: Route['via'];
+  start(): Promise<Peer>;
 }
 
-async function paced(name: string, server: { pid: number; port: number }, kind: Kind, via: Route['via']) {
-  const { pid, port } = server;
-  const it = await contender(name, [pid], { kind, ports: [port], count: SUBSCRIBERS });
-  await publishBy(it, { kind, port, via, batch: 1 });
-  return { contender: it, p50Ms: [], p99Ms: [], load: [] } satisfies Paced;
+const bare = () => peer('naive-ws');
+const gateway = () => startMemoryGateway(UNLIMITED);
+
+const SERVERS: readonly Server[] = [
+  { name: 'ws, send to each', kind: 'relay', via: 'frame', start: bare },
+  { name: 'holdfast, send', kind: 'holdfast', via: 'frame', start: gateway },
+  { name: 'ws, send to each, by POST', kind: 'relay', via: 'post', start: bare },
+  { name: 'holdfast, POST', kind: 'holdfast', via: 'post', start: gateway },
+];
+
+interface Round {
+  p50Ms: number;
+  p99Ms: number;
+  load: number;
 }
 
-/**
- * The servers on one CPU, who waits for them on the others: else the kernel wakes an audience on the CPU of the server
- * that is still writing to the rest of it, which no server would see of clients on other machines.
- */
-function setApart(all: readonly Paced[]): void {
-  const last = availableParallelism() - 1;
-  if (last === 0) return;
-  for (const { contender: it } of all) {
-    for (const pid of it.pids) keepOn('0', pid);
-    keepOn(last === 1 ? '1' : `1-${last}`, it.audience.pid);
-  }
-}
-
-async function round({ contender: { audience, pids } }: Paced, everyMs: number) {
-  const [pid = 0] = pids;
+async function paced({ audience, pids: [pid = 0] }: Contender, everyMs: number): Promise<Round> {
   const before = cpuSeconds(pid);
   const startedMs = performance.now();
   const latencies = await audience.call('pace', everyMs, MESSAGES);
   return { ...latencies, load: ((cpuSeconds(pid) - before) / (performance.now() - startedMs)) * 1000 };
 }
 
-function report(all: readonly Paced[], everyMs: number): void {
-  const ms = (values: readonly number[]) => median(values).toFixed(2);
+/**
+ * The servers on one CPU, who waits for them on the others: else the kernel wakes an audience on the CPU of the server
+ * that is still writing to the rest of it, which no server would see of clients on other machines.
+ */
+function setApart(contenders: readonly Contender[]): void {
+  const last = availableParallelism() - 1;
+  if (last === 0) return;
+  for (const { pids, audience } of contenders) {
+    for (const pid of pids) keepOn('0', pid);
+    keepOn(last === 1 ? '1' : `1-${last}`, audience.pid);
+  }
+}
+
+/** One set of processes. @param measured of each server: gets the rounds */
+async function measureSet(measured: readonly Round[][]): Promise<void> {
+  const peers: Peer[] = [];
+  const contenders: Contender[] = [];
+  try {
+    for (const { name, kind, via, start } of SERVERS) {
+      const started = await start();
+      peers.push(started);
+      const { pid, port } = started;
+      const it = await contender(name, [pid], { kind, ports: [port], count: SUBSCRIBERS });
+      contenders.push(it);
+      await publishBy(it, { kind, port, via, batch: 1 });
+    }
+    setApart(contenders);
+    for (const { audience } of contenders) await audience.call('saturate', BUSY_BEFORE_MS, BUSY_WINDOW);
+    const { load } = await paced(contenders[0] as Contender, PROBE_MS);
+    const everyMs = Math.max(1, Math.round((load / LOAD) * PROBE_MS));
+    for (let round = 0; round < ROUNDS; round++) {
+      const order = [...contenders.entries()];
+      for (const [index, it] of round % 2 === 0 ? order : order.toReversed()) {
+        measured[index]?.push(await paced(it, everyMs));
+      }
+    }
+  } finally {
+    await Promise.all(contenders.map(({ audience }) => audience.stop()));
+    await Promise.all(peers.map((it) => it.stop()));
+  }
+}
+
+function report(measured: readonly Round[][]): void {
+  const ms = (rounds: readonly Round[], of: 'p50Ms' | 'p99Ms') => median(rounds.map((it) => it[of])).toFixed(2);
   table(
-    `${SUBSCRIBERS} subscribers, a message every ${everyMs} ms: ms until delivered, medians of ${ROUNDS} rounds in turn`,
+    `${SUBSCRIBERS} subscribers, lone messages: ms until delivered, medians of ${SETS * ROUNDS} rounds in turn`,
     ['server', 'p50', 'p99', 'CPU'],
-    all.map(({ contender: { name }, p50Ms, p99Ms, load }) => [
-      name,
-      ms(p50Ms),
-      ms(p99Ms),
-      `${(median(load) * 100).toFixed(0)} %`,
+    measured.map((rounds, index) => [
+      SERVERS[index]?.name ?? '',
+      ms(rounds, 'p50Ms'),
+      ms(rounds, 'p99Ms'),
+      `${(median(rounds.map(({ load }) => load)) * 100).toFixed(0)} %`,
     ]),
   );
-  const [bySocket, ours, byPost, oursByPost] = all as [Paced, Paced, Paced, Paced];
-  for (const [what, one, other] of [
+  const [bySocket, ours, byPost, oursByPost] = measured as [Round[], Round[], Round[], Round[]];
+  for (const [what, mine, others] of [
     ['send', ours, bySocket],
     ['POST', oursByPost, byPost],
   ] as const) {
     const difference = (of: 'p50Ms' | 'p99Ms') => {
-      const value = median(one[of].map((mine, index) => mine - (other[of][index] ?? Number.NaN)));
+      const value = median(mine.map((round, index) => round[of] - (others[index]?.[of] ?? Number.NaN)));
       return `${value > 0 ? '+' : ''}${value.toFixed(2)} ms`;
     };
     console.log(`  holdfast against ws by ${what}: p50 ${difference('p50Ms')}, p99 ${difference('p99Ms')}`);
@@ -78,31 +116,10 @@ function report(all: readonly Paced[], everyMs: number): void {
 }
 
 export async function latency(): Promise<void> {
-  // One for each route, or one would have twice the subscribers.
-  const started = [peer('naive-ws'), startMemoryGateway(UNLIMITED), peer('naive-ws'), startMemoryGateway(UNLIMITED)];
-  const servers = await Promise.all(started);
-  const all: Paced[] = [];
-  try {
-    const [naive, gateway, naiveByPost, gatewayByPost] = servers as [Peer, Peer, Peer, Peer];
-    all.push(await paced('ws, send to each', naive, 'relay', 'frame'));
-    all.push(await paced('holdfast, send', gateway, 'holdfast', 'frame'));
-    all.push(await paced('ws, send to each, by POST', naiveByPost, 'relay', 'post'));
-    all.push(await paced('holdfast, POST', gatewayByPost, 'holdfast', 'post'));
-    setApart(all);
-    for (const it of all) await it.contender.audience.call('saturate', BUSY_BEFORE_MS, BUSY_WINDOW);
-    const [bare] = all as [Paced];
-    const everyMs = Math.max(1, Math.round(((await round(bare, PROBE_MS)).load / LOAD) * PROBE_MS));
-    for (let turn = 0; turn < WARM_UP_ROUNDS + ROUNDS; turn++) {
-      for (const it of turn % 2 === 0 ? all : all.toReversed()) {
-        const { p50Ms, p99Ms, load } = await round(it, everyMs);
-        if (turn < WARM_UP_ROUNDS) continue;
-        it.p50Ms.push(p50Ms);
-        it.p99Ms.push(p99Ms);
-        it.load.push(load);
-      }
-    }
-    report(all, everyMs);
-  } finally {
-    await Promise.all([...all.map(({ contender: it }) => it.audience.stop()), ...servers.map((it) => it.stop())]);
+  const measured = SERVERS.map((): Round[] => []);
+  for (let set = 1; set <= SETS; set++) {
+    console.log(`  processes ${set} of ${SETS}`);
+    await measureSet(measured);
   }
+  report(measured);
 }
