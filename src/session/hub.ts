@@ -158,7 +158,7 @@ export class Hub {
     this.#channels.get(batch.sessionId)?.stream.receive(batch);
   }
 
-  /** Writes what waits for the end of the turn: to be called before anything else is sent of this session. */
+  /** Writes what waits: to be called before anything else is sent of this session. */
   flush(sessionId: string): void {
     this.#channels.get(sessionId)?.stream.flush();
   }

@@ -71,7 +71,8 @@ export class LiveStream {
   }
 
   /**
-   * From here on the subscriber gets what follows the position that is returned, beginning in a later turn.
+   * From here on the subscriber gets what follows the position that is returned, but nothing within this call: it is to be
+   * told of the position before anything is awaited.
    * @param state the session's, as the subscriber found it
    */
   enter(
@@ -103,7 +104,7 @@ export class LiveStream {
     this.#catchUps.delete(subscriber);
   }
 
-  /** Writes what waits for the end of the turn. To be called before anything else goes to subscribers of the session. */
+  /** Writes what waits. To be called before anything else goes to subscribers of the session. */
   flush(): void {
     this.#fanOut.flush();
   }

@@ -1,4 +1,4 @@
-/** What clients send: nearly all of it whole text frames, each of which costs `ws` eight buffers and an event. */
+/** What clients send: most of it whole text frames, each of which costs `ws` up to eight buffers and an event. */
 import type { Writable } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { FINAL_TEXT, MAX_SHORT, MEDIUM } from './frame.js';
@@ -26,6 +26,7 @@ interface Receiver extends Writable {
   /** The opcode of a message of several frames, while it lasts. */
   _fragmented: number;
   _opcode: number;
+  _errored: boolean;
   /** Ours. */
   textListener: TextListener;
 }
@@ -36,6 +37,12 @@ function isBetweenMessages({ _state, _bufferedBytes, _fragmented, _opcode }: Rec
   return _state === BEFORE_FRAME && _bufferedBytes === 0 && _fragmented === 0 && _opcode !== CLOSE;
 }
 
+function isFresh(receiver: Receiver): boolean {
+  const { _state, _bufferedBytes, _payloadLength, _fragmented, _opcode, _errored } = receiver;
+  const isAtZero = [_state, _bufferedBytes, _payloadLength, _fragmented, _opcode].every((value) => value === 0);
+  return isAtZero && _errored === false;
+}
+
 /** @returns with how many more `ws` comes to the end of a frame, and not beyond; 0 where that is not known */
 function missingBytes({ _state, _payloadLength, _bufferedBytes }: Receiver): number {
   return _state === IN_PAYLOAD ? _payloadLength - _bufferedBytes : 0;
@@ -43,8 +50,8 @@ function missingBytes({ _state, _payloadLength, _bufferedBytes }: Receiver): num
 
 /**
  * Text frames that lie whole in what the socket read are told to a listener, in their order with all that `ws` tells.
- * Everything else, right or wrong, is left to `ws`.
- * @returns what begins that for a socket; without effect where `ws` is not as it is known here
+ * Everything else is left to `ws`, until it finds something wrong: what was read behind that is not looked at.
+ * @returns what begins that for a new socket; without effect where `ws` has not the fields that it is known to have
  */
 export function textReader(maxPayloadBytes: number): (socket: WebSocket, listener: TextListener) => void {
   // One for all sockets.
@@ -79,6 +86,9 @@ export function textReader(maxPayloadBytes: number): (socket: WebSocket, listene
   }
 
   function write(this: Receiver, chunk: Buffer, encoding: BufferEncoding, done: Done): void {
+    const { _errored: isOver } = this;
+    // `ws` would go on, and throw: what comes while it inflates is handed to it in one go, beyond an error, too.
+    if (isOver) return done();
     const missing = missingBytes(this);
     if (missing === 0 || missing >= chunk.length) return read(this, chunk, 0, encoding, done);
     parse?.call(this, chunk.subarray(0, missing), encoding, (error) => {
@@ -89,7 +99,7 @@ export function textReader(maxPayloadBytes: number): (socket: WebSocket, listene
 
   return (socket, listener) => {
     const { _receiver: receiver } = socket as unknown as { _receiver?: Receiver };
-    if (receiver === undefined || !isBetweenMessages(receiver)) return;
+    if (receiver === undefined || !isFresh(receiver)) return;
     ({ _write: parse } = receiver);
     Object.assign(receiver, { _write: write, textListener: listener });
   };

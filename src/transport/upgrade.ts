@@ -17,7 +17,7 @@ import { isOriginAllowed, type OriginPolicy } from './origin.js';
 import { presentedBy } from './presented.js';
 import { problemOf } from './problem.js';
 import type { UpgradeRefusal } from './telemetry.js';
-import { textReader } from './text-reader.js';
+import { type TextListener, textReader } from './text-reader.js';
 
 export const CONNECT_PATH = '/v1/connect';
 
@@ -43,6 +43,9 @@ type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) 
 
 /** Without a listener a client that resets the connection while it is refused would end the process. */
 function ignore(): void {}
+
+/** Of a socket that is being refused. */
+const DEAF: TextListener = { receive: ignore };
 
 /** Answers an upgrade with plain HTTP. */
 function refuse(socket: Duplex, error: HoldfastError): void {
@@ -99,10 +102,14 @@ export function upgradeListener(context: UpgradeContext): UpgradeListener {
     refuse(socket, error);
   }
 
+  const endInTurn = hangUps(context.departures);
+  const readTexts = textReader(context.limits.maxPayloadBytes);
+
   /** A browser is not shown the HTTP status, so a refused credential gets a WebSocket and a close code. */
   function rejectCredential(socket: GatewaySocket, slot: AddressSlot, reason: CloseReason): void {
     context.telemetry.refused('credential');
     socket.on('error', ignore);
+    readTexts(socket, DEAF);
     context.refused.add(socket);
     socket.on('close', () => {
       context.refused.delete(socket);
@@ -110,9 +117,6 @@ export function upgradeListener(context: UpgradeContext): UpgradeListener {
     });
     socket.close(CLOSE_CODES[reason], reason);
   }
-
-  const endInTurn = hangUps(context.departures);
-  const readTexts = textReader(context.limits.maxPayloadBytes);
 
   function accept(socket: GatewaySocket, slot: AddressSlot, identity: Identity, request: IncomingMessage): void {
     const id = `c_${randomBytes(15).toString('base64url')}`;

@@ -1,11 +1,15 @@
+import { once } from 'node:events';
 import type { Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { constants, deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
-import { expect, it, onTestFinished, vi } from 'vitest';
+import { afterAll, expect, it, onTestFinished, vi } from 'vitest';
 import * as ws from 'ws';
+import { systemClock } from '../../src/lib/clock.js';
 import { GatewaySocket } from '../../src/transport/connection.js';
 import { type TextListener, textReader } from '../../src/transport/text-reader.js';
-import { connected, startGateway } from './gateway.js';
+import { fakeAuthentication } from './fake-logins.js';
+import { connected, rawSocket, startGateway, until, upgradeHead } from './gateway.js';
 
 /** So that the forms of the length meet it. */
 const MAX_PAYLOAD = 65_000;
@@ -102,8 +106,12 @@ function chunksOf({ frames, cuts }: { frames: Frame[][]; cuts: number[] }): Buff
   return chunks;
 }
 
-/** @returns what is told of the chunks, in its order, and how much of it by ourselves */
-async function told(chunks: Buffer[], byUs: boolean): Promise<{ events: unknown[]; ours: number }> {
+/** @returns what is told of the chunks, in its order, how much of it by ourselves, and what `ws` still holds */
+async function told(
+  chunks: Buffer[],
+  byUs: boolean,
+  written: 'one by one' | 'at once' = 'one by one',
+): Promise<{ events: unknown[]; ours: number; held: unknown }> {
   const deflate = new PerMessageDeflate({ isServer: true, maxPayload: MAX_PAYLOAD });
   deflate.accept([{ client_no_context_takeover: [true], server_no_context_takeover: [true] }]);
   const extensions = { 'permessage-deflate': deflate };
@@ -126,9 +134,10 @@ async function told(chunks: Buffer[], byUs: boolean): Promise<{ events: unknown[
   if (byUs) textReader(MAX_PAYLOAD)({ _receiver: receiver } as unknown as ws.WebSocket, listener);
   for (const chunk of chunks) {
     if (receiver.destroyed || receiver.writableEnded) break;
-    await new Promise((resolve) => receiver.write(chunk, resolve));
+    const writing = new Promise((resolve) => receiver.write(chunk, resolve));
+    if (written === 'one by one' || chunk === chunks.at(-1)) await writing;
   }
-  return { events, ours };
+  return { events, ours, held: Reflect.get(receiver, '_buffers') };
 }
 
 it('tells the same in the same order as ws alone, however it is cut', async () => {
@@ -153,7 +162,12 @@ const closing = masked(Buffer.from([3, 232]), undefined, 0x88);
 it.each<[string, Buffer, number]>([
   ['a frame cut behind its first byte', Buffer.concat([masked('a', LOOKS_LIKE_TEXT), masked('another')]), 1],
   ['a frame cut before its mask', masked('one and more', LOOKS_LIKE_TEXT), 2],
-  ['a text between the parts of another', Buffer.concat([masked('part', undefined, 0x01), masked('whole')]), 0],
+  ['a text between the parts of another', Buffer.concat([masked('part', undefined, 0x01), masked('whole')]), 10],
+  [
+    'a wrong text cut before its end, and one behind it',
+    Buffer.concat([masked(Buffer.from([97, 255])), masked('late')]),
+    7,
+  ],
   ['a close cut before its end, and a text behind it', Buffer.concat([closing, masked('late')]), 7],
   ['what is UTF-8 only as long as it is masked', masked(Buffer.from([255, 254]), Buffer.from([158, 159, 0, 0])), 0],
   ['a text as long as may be', masked('x'.repeat(MAX_PAYLOAD)), 0],
@@ -167,10 +181,11 @@ it.each<[string, Buffer, number]>([
 
 it('goes on where a frame that was cut ends', async () => {
   const bytes = Buffer.concat(Array.from({ length: 300 }, (_, index) => masked(`message ${index} ${'x'.repeat(150)}`)));
-  const chunks = [bytes.subarray(0, 20_030), bytes.subarray(20_030)];
-  const { events, ours } = await told(chunks, true);
-  expect(events).toHaveLength(300);
-  expect(ours).toBe(299);
+  const chunks = [bytes.subarray(0, 20_030), bytes.subarray(20_030), masked('last')];
+  const { events, ours, held } = await told(chunks, true);
+  expect(events).toHaveLength(301);
+  expect(ours).toBe(300);
+  expect(held).toEqual([]);
 });
 
 it('reads what a gateway is sent, with the release of ws that is installed', async () => {
@@ -183,9 +198,50 @@ it('reads what a gateway is sent, with the release of ws that is installed', asy
   expect(emit.mock.calls.filter(([event]) => event === 'message')).toEqual([]);
 });
 
-it('leaves all to a ws that is not as it is known here', async () => {
-  const receiver = Object.assign(new Receiver({ isServer: true }), { _state: 1 });
+const inflated = (payload: string) =>
+  masked(deflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4), undefined, 0xc1);
+
+it('tells nothing behind an error, also of what was read while ws inflated', async () => {
+  const { events } = await told(
+    [inflated('first'), Buffer.from([0x83, 0x80]), masked('one'), masked('two')],
+    true,
+    'at once',
+  );
+  expect(events).toEqual([
+    ['text', 'first', 5],
+    ['error', 'WS_ERR_INVALID_OPCODE'],
+  ]);
+});
+
+const { live, authentication } = await fakeAuthentication(systemClock);
+afterAll(() => live.stop());
+
+it.each([
+  ['accepted', {}],
+  ['refused', { authentication }],
+])(
+  'a gateway that inflates outlives an error with more behind it, of a connection that is %s',
+  async (_what, options) => {
+    const { port, server } = await startGateway({ ...options, limits: { compressAboveBytes: 1 } });
+    const socket = await rawSocket(port);
+    socket.setNoDelay().write(upgradeHead('Sec-WebSocket-Extensions: permessage-deflate\r\n'));
+    await once(socket, 'data');
+    socket.write(Buffer.concat(Array<Buffer>(100).fill(inflated('x'.repeat(4_000)))));
+    for (const more of [masked(Buffer.from([255])), Buffer.from([0x81])]) {
+      await sleep(1);
+      socket.write(more);
+    }
+    await once(socket, 'close');
+    await until(() => server.connections().size === 0);
+  },
+);
+
+it.each(['_state', '_payloadLength', '_opcode', '_errored'])('leaves all to a ws that has no field %s', (field) => {
+  const receiver = Object.assign(new Receiver({ isServer: true }), { [field]: undefined });
   textReader(MAX_PAYLOAD)({ _receiver: receiver } as unknown as ws.WebSocket, { receive() {} });
   expect(Object.hasOwn(receiver, '_write')).toBe(false);
+});
+
+it('leaves all to a ws that has no receiver', () => {
   expect(() => textReader(MAX_PAYLOAD)({} as ws.WebSocket, { receive() {} })).not.toThrow();
 });
