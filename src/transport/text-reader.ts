@@ -40,7 +40,7 @@ function isBetweenMessages({ _state, _bufferedBytes, _fragmented, _opcode }: Rec
 function isFresh(receiver: Receiver): boolean {
   const { _state, _bufferedBytes, _payloadLength, _fragmented, _opcode, _errored } = receiver;
   const isAtZero = [_state, _bufferedBytes, _payloadLength, _fragmented, _opcode].every((value) => value === 0);
-  return isAtZero && _errored === false;
+  return isAtZero && typeof _errored === 'boolean' && !_errored;
 }
 
 /** @returns with how many more `ws` comes to the end of a frame, and not beyond; 0 where that is not known */
