@@ -27,6 +27,8 @@ export interface Seats {
   apart?: boolean;
   /** Only connects: `rejoin` subscribes. */
   later?: boolean;
+  /** One more subscribes and then reads nothing; no delivery to it is expected. */
+  oneStalls?: boolean;
 }
 
 /** @returns the position that holdfast gave the last of them */
@@ -46,13 +48,14 @@ export interface Latencies {
 
 export class Audience {
   readonly #sockets: CountingSocket[] = [];
+  #stalled: CountingSocket | undefined;
   #delivered = 0;
   #acknowledged = 0;
   #onDelivery: (socket: number) => void = () => {};
   #route: Route | undefined;
   #publisher: Publisher | undefined;
 
-  async open({ kind, ports, count, apart = false, later = false }: Seats): Promise<Opened> {
+  async open({ kind, ports, count, apart = false, later = false, oneStalls = false }: Seats): Promise<Opened> {
     let position: Opened;
     const first = this.#sockets.length;
     for (let index = 0; index < count; index++) this.#sockets.push(new CountingSocket());
@@ -80,6 +83,7 @@ export class Audience {
         }
       });
     });
+    if (oneStalls) await this.#stall(ports[0] ?? 0);
     return position;
   }
 
@@ -183,7 +187,16 @@ export class Audience {
   /** All leave; others may come. */
   async leave(): Promise<void> {
     this.#publisher?.close();
+    this.#stalled?.cut();
     for (const socket of this.#sockets.splice(0)) socket.cut();
+  }
+
+  /** One of holdfast's. */
+  async #stall(port: number): Promise<void> {
+    this.#stalled = new CountingSocket();
+    await this.#stalled.open(port, '/v1/connect');
+    await subscribe(this.#stalled, { claim: 'never' });
+    this.#stalled.stopReading();
   }
 
   #socket(index: number): CountingSocket {

@@ -85,6 +85,11 @@ export class CountingSocket {
     });
   }
 
+  /** Leaves what arrives in the kernel's buffers. */
+  stopReading(): void {
+    this.#socket?.pause();
+  }
+
   /** Without a goodbye. */
   cut(): void {
     this.#socket?.destroy();

@@ -22,6 +22,7 @@ interface Server {
   name: string;
   kind: Kind;
   via: Route['via'];
+  oneStalls?: boolean;
   start(): Promise<Peer>;
 }
 
@@ -33,6 +34,7 @@ const SERVERS: readonly Server[] = [
   { name: 'holdfast, send', kind: 'holdfast', via: 'frame', start: gateway },
   { name: 'ws, send to each, by POST', kind: 'relay', via: 'post', start: bare },
   { name: 'holdfast, POST', kind: 'holdfast', via: 'post', start: gateway },
+  { name: 'holdfast, send, one reads nothing', kind: 'holdfast', via: 'frame', oneStalls: true, start: gateway },
 ];
 
 interface Round {
@@ -66,11 +68,11 @@ async function measureSet(measured: readonly Round[][]): Promise<void> {
   const peers: Peer[] = [];
   const contenders: Contender[] = [];
   try {
-    for (const { name, kind, via, start } of SERVERS) {
+    for (const { name, kind, via, oneStalls = false, start } of SERVERS) {
       const started = await start();
       peers.push(started);
       const { pid, port } = started;
-      const it = await contender(name, [pid], { kind, ports: [port], count: SUBSCRIBERS });
+      const it = await contender(name, [pid], { kind, ports: [port], count: SUBSCRIBERS, oneStalls });
       contenders.push(it);
       await publishBy(it, { kind, port, via, batch: 1 });
     }
@@ -102,16 +104,17 @@ function report(measured: readonly Round[][]): void {
       `${(median(rounds.map(({ load }) => load)) * 100).toFixed(0)} %`,
     ]),
   );
-  const [bySocket, ours, byPost, oursByPost] = measured as [Round[], Round[], Round[], Round[]];
+  const [bySocket = [], ours = [], byPost = [], oursByPost = [], besideOne = []] = measured;
   for (const [what, mine, others] of [
-    ['send', ours, bySocket],
-    ['POST', oursByPost, byPost],
+    ['holdfast against ws by send', ours, bySocket],
+    ['holdfast against ws by POST', oursByPost, byPost],
+    ['with one that reads nothing against without', besideOne, ours],
   ] as const) {
     const difference = (of: 'p50Ms' | 'p99Ms') => {
       const value = median(mine.map((round, index) => round[of] - (others[index]?.[of] ?? Number.NaN)));
       return `${value > 0 ? '+' : ''}${value.toFixed(2)} ms`;
     };
-    console.log(`  holdfast against ws by ${what}: p50 ${difference('p50Ms')}, p99 ${difference('p99Ms')}`);
+    console.log(`  ${what}: p50 ${difference('p50Ms')}, p99 ${difference('p99Ms')}`);
   }
 }
 

@@ -43,6 +43,17 @@ describe('the send queue', () => {
     }
   });
 
+  it('may hold its limit, and with one byte more the connection is closed', async () => {
+    const stalled = await subscribed(8 * MIB);
+    await stall(stalled);
+    const { subscriber } = stalled;
+    subscriber.sendFrames(Buffer.alloc(8 * MIB - subscriber.queuedBytes));
+    expect(subscriber.queuedBytes).toBe(8 * MIB);
+    expect(subscriber.open).toBe(true);
+    subscriber.sendFrames(Buffer.alloc(1));
+    expect(subscriber.open).toBe(false);
+  });
+
   it('tells in a later turn that it is empty, also when it was so before', async () => {
     const { subscriber } = await subscribed(8 * MIB);
     await until(() => subscriber.queuedBytes === 0);
