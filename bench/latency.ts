@@ -1,8 +1,7 @@
 /** A lone message every few milliseconds: how long a delivery takes, beside `ws.send` to each. */
-import { availableParallelism } from 'node:os';
 import { type Contender, contender, peer, publishBy } from './contender.js';
 import { startMemoryGateway, UNLIMITED } from './gateway.js';
-import { cpuSeconds, keepOn, type Peer } from './process.js';
+import { allowedCpus, cpuSeconds, keepOn, type Peer } from './process.js';
 import type { Kind, Route } from './publishers.js';
 import { median, table } from './report.js';
 
@@ -55,11 +54,11 @@ async function paced({ audience, pids: [pid = 0] }: Contender, everyMs: number):
  * that is still writing to the rest of it, which no server would see of clients on other machines.
  */
 function setApart(contenders: readonly Contender[]): void {
-  const last = availableParallelism() - 1;
-  if (last === 0) return;
+  const [first = 0, ...others] = allowedCpus();
+  if (others.length === 0) return;
   for (const { pids, audience } of contenders) {
-    for (const pid of pids) keepOn('0', pid);
-    keepOn(last === 1 ? '1' : `1-${last}`, audience.pid);
+    for (const pid of pids) keepOn([first], pid);
+    keepOn(others, audience.pid);
   }
 }
 

@@ -19,9 +19,18 @@ export function rssKib(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 }
 
-/** From now on on these CPUs only, as `0` or `1-3`. Linux. */
-export function keepOn(cpus: string, pid: number): void {
-  execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', cpus, `${pid}`], {
+/** Those that this process may use, such as 0, 1, 4. Linux. */
+export function allowedCpus(): number[] {
+  const [, list = ''] = /^Cpus_allowed_list:\s+(\S+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+  return list.split(',').flatMap((range) => {
+    const [first = 0, last = first] = range.split('-').map(Number);
+    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  });
+}
+
+/** From now on on these CPUs only. Linux. */
+export function keepOn(cpus: readonly number[], pid: number): void {
+  execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', cpus.join(','), `${pid}`], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
 }

@@ -40,7 +40,7 @@ ${Object.entries(BENCHMARKS)
   .map(([name, { help }]) => `  ${name.padEnd(14)} ${help}`)
   .join('\n')}
 
-Trust the ratios, not the absolute figures. Needs Linux, redis-server and about 17,000 file descriptors.`;
+Trust the ratios, not the absolute figures. Needs Linux, redis-server, taskset and about 17,000 file descriptors.`;
 
 const { values, positionals } = parseArgs({ options: { help: { type: 'boolean' } }, allowPositionals: true });
 const names = positionals.length === 0 ? Object.keys(BENCHMARKS) : positionals;
