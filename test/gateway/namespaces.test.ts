@@ -19,7 +19,7 @@ const namespaces = {
   historyAgeMs: { historyAgeMs: 1_000 },
   maxMessageBytes: { maxMessageBytes: 1_024 },
   sendsPerSecond: { sendsPerSecond: 1 },
-  presence: { presence: true },
+  presence: { presence: true, graceMs: 500 },
   authorizeHook: { authorizeHook: false },
   messageHook: { messageHook: false },
   rights: { rights: [{ principals: '*', allow: ['force'] }] },
@@ -119,5 +119,10 @@ describe('a namespace of the file has its own', () => {
     for (const session of ['other:presence', 'presence:1']) await client.subscribe(session);
     await client.next('presence', (it) => it.session_id === 'presence:1');
     expect(client.all('presence').map((it) => it.session_id)).toEqual(['presence:1']);
+
+    const other = await connect();
+    await other.subscribe('presence:1');
+    other.terminate();
+    await client.next('presence', ({ event }) => event === 'left');
   });
 });
