@@ -16,7 +16,7 @@ export type Act = {
   | { verb: 'renew'; stale: boolean }
   | { verb: 'hold'; stale: boolean }
   | { verb: 'release'; stale: boolean; staysWatching: boolean }
-  | { verb: 'transfer'; stale: boolean; frees: boolean }
+  | { verb: 'transfer'; stale: boolean; reason: 'forced' | 'transferred' | 'removed' }
   | { verb: 'repeat' }
 );
 
@@ -28,7 +28,7 @@ const who = fc.nat({ max: 3 });
 const attempt = fc.nat({ max: 2 });
 const common = { who, short: often(1, 4), locked: often(1, 6) };
 
-const act: fc.Arbitrary<Act> = fc.oneof(
+export const act: fc.Arbitrary<Act> = fc.oneof(
   fc.record({
     verb: fc.constant('claim' as const),
     mode: fc.constantFrom('subscribe', 'claim', 'handover', 'reestablish'),
@@ -47,7 +47,12 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   fc.record({ verb: fc.constant('renew' as const), stale: often(1, 4), ...common }),
   fc.record({ verb: fc.constant('hold' as const), stale: often(1, 4), ...common }),
   fc.record({ verb: fc.constant('release' as const), stale: often(1, 4), staysWatching: fc.boolean(), ...common }),
-  fc.record({ verb: fc.constant('transfer' as const), stale: often(1, 4), frees: fc.boolean(), ...common }),
+  fc.record({
+    verb: fc.constant('transfer' as const),
+    stale: often(1, 4),
+    reason: fc.constantFrom('forced', 'transferred', 'removed'),
+    ...common,
+  }),
   fc.record({ verb: fc.constant('repeat' as const), ...common }),
 );
 
@@ -99,8 +104,8 @@ export function commandOf(act: Act, n: number, progress: Progress): Command | un
     const policy = 'oldest_watcher';
     return { verb: 'release', request: { ...lease, requestId, reason: 'released', policy, staysWatching } };
   }
-  const target = act.frees ? undefined : { ...connection, ...own, attemptHash: '' };
-  const reason = act.frees ? 'removed' : 'transferred';
+  const { reason } = act;
+  const target = reason === 'removed' ? undefined : { ...connection, ...own, attemptHash: '' };
   return {
     verb: 'transfer',
     request: { sessionId, requestId, lockValue: 'not the holder', expectedEpoch: epoch, reason, target },

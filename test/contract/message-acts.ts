@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import type { AppendRequest, HistoryRange, MessageItem, Retention } from '../../src/session/message-ports.js';
 import { messageItem } from '../support/message-item.js';
+import { type Act, act } from './commands.js';
 import { hashOf, LONG_MS } from './harness.js';
 
 /** A message of some connection or of the application, before it is known how the session stands. */
@@ -10,6 +11,8 @@ interface Draft {
   ephemeral: boolean;
   from: 'application' | 'owner' | 'former owner' | 'stranger';
   expectsOwner: 'any' | 'this' | 'former';
+  /** How many owners there were after the former one that is meant, besides the present one. */
+  age: number;
   /** The expected offset counted from the last one; undefined for any. */
   ahead: number | undefined;
   /** 0 stands for none. */
@@ -20,9 +23,8 @@ interface Draft {
 export type MessageAct =
   | { verb: 'append'; writer: number; behind: number; drafts: Draft[]; retention: Retention }
   | { verb: 'repeat' }
-  | { verb: 'claim'; who: number }
-  | { verb: 'drop' }
-  | { verb: 'release' }
+  | { verb: 'own'; act: Act }
+  | { verb: 'look' }
   | { verb: 'read'; range: HistoryRange; limit: number }
   | { verb: 'truncate'; through: number }
   | { verb: 'remove' };
@@ -32,6 +34,7 @@ const draft: fc.Arbitrary<Draft> = fc.record({
   ephemeral: fc.constantFrom(false, false, false, true),
   from: fc.constantFrom('application', 'application', 'owner', 'owner', 'former owner', 'stranger'),
   expectsOwner: fc.constantFrom('any', 'any', 'any', 'this', 'former'),
+  age: fc.constantFrom(0, 0, 1, 2),
   ahead: fc.constantFrom(undefined, undefined, undefined, 0, 1, -1),
   key: fc.constantFrom(0, 0, 0, 1, 2),
   fingerprint: fc.constantFrom(1, 1, 1, 2),
@@ -47,6 +50,12 @@ const retention: fc.Arbitrary<Retention> = fc.record({
 
 const offset = fc.integer({ min: -1, max: 40 });
 
+/** Of so few that a connection that was the owner before often is again, at another epoch. */
+const actOfTwo = act.filter(({ who }) => who < 2);
+
+const gives = (each: Act) =>
+  each.verb === 'claim' || each.verb === 'reclaim' || (each.verb === 'transfer' && each.reason !== 'removed');
+
 export const messageActs: fc.Arbitrary<MessageAct[]> = fc.array(
   fc.oneof(
     {
@@ -60,9 +69,9 @@ export const messageActs: fc.Arbitrary<MessageAct[]> = fc.array(
       }),
     },
     { weight: 2, arbitrary: fc.constant({ verb: 'repeat' as const }) },
-    { weight: 3, arbitrary: fc.record({ verb: fc.constant('claim' as const), who: fc.nat({ max: 2 }) }) },
-    { weight: 1, arbitrary: fc.constant({ verb: 'drop' as const }) },
-    { weight: 1, arbitrary: fc.constant({ verb: 'release' as const }) },
+    { weight: 4, arbitrary: fc.record({ verb: fc.constant('own' as const), act: actOfTwo }) },
+    { weight: 8, arbitrary: fc.record({ verb: fc.constant('own' as const), act: actOfTwo.filter(gives) }) },
+    { weight: 1, arbitrary: fc.constant({ verb: 'look' as const }) },
     {
       weight: 2,
       arbitrary: fc.record({
@@ -74,15 +83,16 @@ export const messageActs: fc.Arbitrary<MessageAct[]> = fc.array(
     { weight: 1, arbitrary: fc.record({ verb: fc.constant('truncate' as const), through: offset }) },
     { weight: 1, arbitrary: fc.constant({ verb: 'remove' as const }) },
   ),
-  { minLength: 3, maxLength: 30 },
+  { minLength: 3, maxLength: 30, size: 'max' },
 );
+
+const NOBODY = { connectionId: '', epoch: 0 };
 
 /** What an act is resolved against. */
 export interface MessageProgress {
   sessionId: string;
-  /** The session's owner epoch and connection now, and before the last change. */
-  owner: { connectionId: string; epoch: number };
-  former: { connectionId: string; epoch: number };
+  /** Every owner there was: epoch and connection, the newest first. */
+  owners: { connectionId: string; epoch: number }[];
   top: number;
   /** The last request of each writer. */
   sequences: number[];
@@ -102,7 +112,9 @@ export function requestOf(
   return { sessionId, writerId: `writer-${act.writer}`, sequence, retention: act.retention, items };
 }
 
-function itemOf(draft: Draft, name: string, { owner, former, top, sessionId }: MessageProgress): MessageItem {
+function itemOf(draft: Draft, name: string, { owners, top, sessionId }: MessageProgress): MessageItem {
+  const [owner = NOBODY] = owners;
+  const former = owners[1 + draft.age] ?? NOBODY;
   const item = messageItem(`${name} ${'€'.repeat(draft.size)}`, { ephemeral: draft.ephemeral });
   if (draft.from === 'owner') item.owner = { ...owner };
   if (draft.from === 'former owner') item.owner = { ...former };

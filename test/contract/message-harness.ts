@@ -8,7 +8,7 @@ import type {
   MessageStore,
   Retention,
 } from '../../src/session/message-ports.js';
-import type { LeaseRef, OwnershipStore, SessionBus } from '../../src/session/ports.js';
+import type { LeaseRef, OwnershipStore, OwnershipTimings, SessionBus, SessionLock } from '../../src/session/ports.js';
 import { messageItem } from '../support/message-item.js';
 import { freshHash, LONG_MS } from './harness.js';
 
@@ -19,6 +19,8 @@ export interface MessageHarness {
   other: MessageStore;
   /** Over the same sessions. */
   ownership: OwnershipStore;
+  /** Of the same sessions. */
+  lock: SessionLock;
   /** Another node's, where there are several. */
   bus: SessionBus;
   /** Lets the store's time pass. */
@@ -28,7 +30,7 @@ export interface MessageHarness {
   close(): Promise<void>;
 }
 
-export type MakeMessageHarness = () => Promise<MessageHarness>;
+export type MakeMessageHarness = (timings?: Partial<OwnershipTimings>) => Promise<MessageHarness>;
 
 /** Room for everything that a test writes. */
 export const AMPLE: Retention = { maxCount: 1_000, maxBytes: 1_048_576, maxAgeMs: LONG_MS, whenFull: 'drop_oldest' };

@@ -7,9 +7,10 @@ import { FakeClock } from '../support/fake-clock.js';
 import { TEST_TIMINGS } from './harness.js';
 import type { MakeMessageHarness } from './message-harness.js';
 
-export const memoryMessageHarness: MakeMessageHarness = async () => {
+export const memoryMessageHarness: MakeMessageHarness = async (timings) => {
   const clock = new FakeClock();
   const bus = new MemoryBus();
+  const lock = new MemoryLock();
   let run = 1;
   const store = new MemoryMessageStore({
     clock,
@@ -19,9 +20,9 @@ export const memoryMessageHarness: MakeMessageHarness = async () => {
   });
   const ownership: MemoryOwnershipStore = new MemoryOwnershipStore({
     clock,
-    timings: TEST_TIMINGS,
+    timings: { ...TEST_TIMINGS, ...timings },
     bus,
-    lock: new MemoryLock(),
+    lock,
     streams: store,
   });
   return {
@@ -29,6 +30,7 @@ export const memoryMessageHarness: MakeMessageHarness = async () => {
     other: store,
     ownership,
     bus,
+    lock,
     wait: async (ms) => {
       clock.advance(ms);
       await nextTurn();

@@ -83,6 +83,30 @@ test('a repeated append is one message also when the owner changed in between', 
   expect(await textsIn('chat:2')).toEqual(['1 a']);
 });
 
+test('an append whose reply is lost is one message, at its first offset, also when the owner changes meanwhile', async () => {
+  const direct = await openStore(redis.url, open.connection.keys.prefix);
+  const claimed = await open.store.claim(claimOf('chat:15'));
+  const { connectionId, epoch } = claimed.view;
+  const owner = { connectionId, epoch };
+  await store.append(request('chat:15', [item('warm')]));
+  const sent = request('chat:15', [item('a', { owner })]);
+  // Whoever asks again waits until the session has its next owner.
+  const dropped = proxy.dropOnce('replies').then(() => proxy.pause());
+  const appended = store.append(sent);
+  await dropped;
+  const change = { lockValue: '', expectedEpoch: epoch, reason: 'forced', target: claimOf('chat:15') } as const;
+  const moved = direct.store.transfer({ sessionId: 'chat:15', requestId: randomUUID(), ...change });
+  const { result } = await moved.finally(() => proxy.resume());
+  await direct.connection.close();
+  expect(result).toBe('done');
+  const outcome = await appended;
+  expect(resultsOf(outcome)).toEqual(['accepted 2']);
+  expect(open.commands).toContain('append unknown');
+  expect(await store.append(sent)).toEqual(outcome);
+  expect(resultsOf(await store.append(request('chat:15', [item('b', { owner })])))).toEqual(['not_owner']);
+  expect(await textsIn('chat:15')).toEqual(['1 warm', '2 a']);
+});
+
 test('messages published through the store and what it reads go over the wire as the bytes that they are', async () => {
   const tail = `,"data":"ü🦔\u0000\t${'x'.repeat(70_000)}"}`;
   await store.append(request('chat:3', [messageItem(tail)]));
