@@ -30,14 +30,19 @@ describe('messages of owners that are owners no longer', () => {
       10_000,
     );
 
-  test('are refused when their node slept past the lease and another owns the session', async () => {
+  /** One who has sent a message, and on another node one who waits for the session. */
+  const ownedAndWatched = async () => {
     const session = newSession();
     const old = await cluster().connect(0);
     const { epoch } = await own(old, session);
     expectReply('send_ack', await send(old, session, 'before'));
     const next = await cluster().connect(1);
     await watch(next, session);
+    return { session, old, epoch, next };
+  };
 
+  test('are refused when their node slept past the lease and another owns the session', async () => {
+    const { session, old, epoch, next } = await ownedAndWatched();
     cluster().node(0).pause();
     await next.nextOwnership(session, 'free', 10_000);
     const claimed = await next.claim(session);
@@ -50,13 +55,7 @@ describe('messages of owners that are owners no longer', () => {
   });
 
   test('are refused when their node was cut off from Redis and another owns the session', async () => {
-    const session = newSession();
-    const old = await cluster().connect(0);
-    const { epoch } = await own(old, session);
-    expectReply('send_ack', await send(old, session, 'before'));
-    const next = await cluster().connect(1);
-    await watch(next, session);
-
+    const { session, old, epoch, next } = await ownedAndWatched();
     const late: Promise<ServerMessage>[] = [];
     const goOn = () => {
       for (let i = 0; i < 20; i += 1) late.push(send(old, session, `late ${late.length}`));

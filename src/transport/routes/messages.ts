@@ -32,7 +32,7 @@ export function publishRoute(sessions: SessionsApi, guard: BackendGuard, log: Lo
     const body = await readJson(request, MAX_BODY_BYTES);
     const { messages, single } = publishRequest(body, idempotencyKeyOf(request), sessionId);
     const results = await sessions.publish(messages);
-    // Subscribers first: they are written to at the end of this turn.
+    // Subscribers first: they are written to at the end of this turn at the latest.
     await new Promise((resolve) => setImmediate(resolve));
     if (single) sendJson(response, published(results));
     else sendJsonText(response, resultsText(results));
